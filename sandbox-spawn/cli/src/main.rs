@@ -1,0 +1,2 @@
+//! `sandbox-spawn`.
+fn main() {}
