@@ -1,0 +1,109 @@
+//! Linux: confining a program that knows nothing of capabilities.
+//!
+//! Such a program names things: paths, addresses, process ids. The caller first takes away what
+//! there is to name (a private root, empty network and process namespaces) and then enters here,
+//! stating which *names* the filter may leave alone because they lead nowhere that matters.
+//! Landlock holds paths beneath the stated descriptors, and the filter refuses the rest: namespaces,
+//! `io_uring`, keyrings, tracing, 32-bit entry, execution of anonymous memory, and every system
+//! call that the table does not know. Refusals are `EPERM`, which such programs understand.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use crate::{Error, Rights, sys};
+
+bitflags::bitflags! {
+    /// Kinds of global names that a confined program may use.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Names: u32 {
+        /// Paths in the calls that Landlock holds: open, create, remove, rename, link, mkdir.
+        const PATHS = 1;
+        /// Paths in calls that disclose what Landlock does not see: stat, access, readlink,
+        /// getxattr, statfs, chdir, `O_PATH`.
+        const METADATA = 1 << 1;
+        /// Paths in calls that alter what Landlock does not see: chmod, chown, utimes, setxattr.
+        const ATTRIBUTES = 1 << 2;
+        /// Execution by path; Landlock holds which.
+        const EXECUTE = 1 << 3;
+        /// Addresses: socket, connect, bind, messages with an address.
+        const SOCKETS = 1 << 4;
+        /// Process ids in calls that send signals.
+        const SIGNALS = 1 << 5;
+        /// Process ids in other calls: priorities, limits, affinity, `pidfd_open`.
+        const PROCESSES = 1 << 6;
+        /// Keys and names of System V and POSIX message queues, semaphores and shared memory.
+        const IPC = 1 << 7;
+        /// Changing the own user and group ids, within what the kernel allows the program.
+        const IDENTITY = 1 << 8;
+    }
+}
+
+/// What a confined program may do.
+///
+/// ```no_run
+/// # #[cfg(target_os = "linux")] {
+/// use std::os::unix::process::CommandExt;
+/// use capsicum_rs::{Rights, program::{Names, Program}};
+///
+/// let usr = std::fs::File::open("/usr")?;
+/// Program::new(Names::PATHS | Names::METADATA | Names::EXECUTE)
+///     .beneath(&usr, Rights::READ | Rights::LOOKUP | Rights::FEXECVE)
+///     .enter()?;
+/// Err(std::process::Command::new("/usr/bin/true").exec())?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is confined before `enter`"]
+pub struct Program<'fd> {
+    names: Names,
+    beneath: Vec<(BorrowedFd<'fd>, Rights)>,
+    without_landlock: bool,
+}
+
+impl<'fd> Program<'fd> {
+    /// A program that may use these kinds of names.
+    pub fn new(names: Names) -> Self {
+        Self { names, beneath: Vec::new(), without_landlock: false }
+    }
+
+    /// Lets Landlock pass what these rights say beneath this directory, or on this file.
+    ///
+    /// `READ`, `WRITE`, `FTRUNCATE`, `CREATE`, `MKDIRAT`, `UNLINKAT`, `RENAMEAT_*`, `LINKAT_*`,
+    /// `SYMLINKAT`, `MKFIFOAT`, `MKNODAT`, `BINDAT`, `FEXECVE` and `IOCTL` have a meaning here.
+    pub fn beneath(mut self, fd: &'fd impl AsFd, rights: Rights) -> Self {
+        self.beneath.push((fd.as_fd(), rights));
+        self
+    }
+
+    /// Enters on kernels without Landlock too: for callers that made a private root, where
+    /// nothing else can be named.
+    pub fn without_landlock(mut self) -> Self {
+        self.without_landlock = true;
+        self
+    }
+
+    /// Confines the calling process, from here on and for whatever it executes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unenforceable`] where the kernel lacks seccomp filters or Landlock ABI 3, and on
+    /// FreeBSD, where capability mode does not admit such programs. [`Error::Threaded`] with more
+    /// than one thread.
+    pub fn enter(self) -> Result<Confined, Error> {
+        sys::confine(&sys::Confinement {
+            names: self.names,
+            beneath: self.beneath.iter().map(|(fd, rights)| (fd.as_raw_fd(), *rights)).collect(),
+            without_landlock: self.without_landlock,
+        })
+    }
+}
+
+/// How a program was confined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confined {
+    /// The ABI of Landlock that holds its paths; `None` where there is none.
+    pub landlock: Option<u32>,
+    /// How many instructions the filter has.
+    pub filter_len: usize,
+}

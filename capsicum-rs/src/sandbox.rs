@@ -1,0 +1,126 @@
+//! Entering capability mode with stated grants, in one step.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use crate::{Containment, Error, Limits, sys};
+
+/// What a process keeps when it enters capability mode.
+///
+/// A *grant* names a descriptor and its limits. The *ceiling* limits every other descriptor:
+/// nothing, unless stated.
+///
+/// FreeBSD: the ceiling is set on the descriptors that are open when the mode is entered. A
+/// descriptor that is opened through another one has that one's limits, and new objects (pipes,
+/// socket pairs) are not limited.
+///
+/// Linux: the ceiling holds for every number that is not granted, now and later. Two rules follow
+/// from a filter seeing numbers only:
+/// - a grant that has less than the ceiling cannot be duplicated or passed on, nor can a
+///   directory or a listening socket with less than the ceiling open or accept anything;
+/// - a grant that has more than the ceiling is *pinned*: it cannot be closed or replaced.
+///
+/// ```no_run
+/// use capsicum_rs::{Rights, Sandbox};
+///
+/// let input = std::fs::File::open("input")?;
+/// let output = std::fs::File::create("output")?;
+/// let entered = Sandbox::new()
+///     .grant(&input, Rights::READ | Rights::FSTAT)
+///     .grant(&output, Rights::WRITE)
+///     .grant(&std::io::stderr(), Rights::WRITE)
+///     .enter()?;
+/// eprintln!("held at the level {}", entered.containment);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is limited before `enter`"]
+pub struct Sandbox<'fd> {
+    grants: Vec<(BorrowedFd<'fd>, Limits)>,
+    ceiling: Limits,
+    require: Option<Containment>,
+    best_effort: bool,
+}
+
+impl Default for Sandbox<'_> {
+    fn default() -> Self {
+        Self { grants: Vec::new(), ceiling: Limits::NONE, require: None, best_effort: false }
+    }
+}
+
+impl<'fd> Sandbox<'fd> {
+    /// Keeps nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps this descriptor with these limits; granting the same one again replaces them.
+    pub fn grant(mut self, fd: &'fd impl AsFd, limits: impl Into<Limits>) -> Self {
+        let fd = fd.as_fd();
+        self.grants.retain(|(other, _)| other.as_raw_fd() != fd.as_raw_fd());
+        self.grants.push((fd, limits.into()));
+        self
+    }
+
+    /// Limits every descriptor that is not granted.
+    pub fn ceiling(mut self, limits: impl Into<Limits>) -> Self {
+        self.ceiling = limits.into();
+        self
+    }
+
+    /// Refuses to enter at a lower level of containment than this.
+    pub fn require(mut self, level: Containment) -> Self {
+        self.require = Some(level);
+        self
+    }
+
+    /// Enters also where some of the grants cannot be used at the level that this host offers, or
+    /// some rule cannot be held, and reports them in [`Entered::missing`].
+    pub fn best_effort(mut self) -> Self {
+        self.best_effort = true;
+        self
+    }
+
+    /// Limits the descriptors and enters capability mode: irrevocable, inherited by children.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotCapable`]: a grant is wider than what the descriptor has.
+    /// - [`Error::Containment`]: the level that was required, or that a grant needs (`LOOKUP` and
+    ///   `FEXECVE` need [`Containment::Landlock`]), is not to be had.
+    /// - [`Error::Unenforceable`]: a limit that this kernel cannot hold; the message names it.
+    /// - [`Error::Threaded`]: this kernel restricts only the calling thread.
+    /// - [`Error::TooLarge`]: more grants than a filter can hold.
+    ///
+    /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
+    pub fn enter(self) -> Result<Entered, Error> {
+        sys::enter(&sys::Request {
+            grants: self.grants.iter().map(|(fd, limits)| (fd.as_raw_fd(), limits.clone())).collect(),
+            ceiling: self.ceiling,
+            require: self.require,
+            best_effort: self.best_effort,
+        })
+    }
+}
+
+/// How capability mode was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entered {
+    /// The level that holds.
+    pub containment: Containment,
+    /// What was asked for and is not there; empty unless
+    /// [`best_effort`](Sandbox::best_effort) was stated.
+    pub missing: Vec<Missing>,
+    /// How many instructions the filter has; 0 where the kernel needs none.
+    pub filter_len: usize,
+}
+
+/// Something that a best effort did not reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Missing {
+    /// The right or rule, with its descriptor.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}

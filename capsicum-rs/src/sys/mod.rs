@@ -1,0 +1,42 @@
+//! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
+
+use std::os::fd::RawFd;
+
+use crate::{Containment, Limits, Rights, program::Names};
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(not(any(target_os = "freebsd", target_os = "linux")))]
+compile_error!("capsicum-rs enforces on FreeBSD and Linux; elsewhere nothing would hold");
+
+/// What [`enter`] is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// The descriptors that are granted, each once.
+    pub(crate) grants: Vec<(RawFd, Limits)>,
+    /// The limits of all others.
+    pub(crate) ceiling: Limits,
+    /// The level that must be reached.
+    pub(crate) require: Option<Containment>,
+    /// Whether to enter where not everything that was asked for is to be had.
+    pub(crate) best_effort: bool,
+}
+
+/// What [`confine`] is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Confinement {
+    /// The names that the filter leaves alone.
+    pub(crate) names: Names,
+    /// What Landlock passes.
+    pub(crate) beneath: Vec<(RawFd, Rights)>,
+    /// Whether a kernel without Landlock will do.
+    pub(crate) without_landlock: bool,
+}
