@@ -94,7 +94,11 @@ impl<'fd> Sandbox<'fd> {
     /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
     pub fn enter(self) -> Result<Entered, Error> {
         sys::enter(&sys::Request {
-            grants: self.grants.iter().map(|(fd, limits)| (fd.as_raw_fd(), limits.clone())).collect(),
+            grants: self
+                .grants
+                .iter()
+                .map(|(fd, limits)| (fd.as_raw_fd(), limits.clone()))
+                .collect(),
             ceiling: self.ceiling,
             require: self.require,
             best_effort: self.best_effort,
