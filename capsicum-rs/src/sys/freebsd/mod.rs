@@ -34,9 +34,8 @@ pub(crate) fn refuses_with(_: i32) -> bool {
 
 /// Capability mode leaves no global names, so there is nothing that such a program could use.
 pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
-    let Confinement { names, beneath: _, without_landlock: _ } = confinement;
     Err(Error::Unenforceable {
-        what: format!("confining a program that uses names ({names:?})"),
+        what: format!("confining a program that uses names ({:?})", confinement.names),
         reason: "capability mode has no global names at all: open what the program needs and \
                  grant it with `Sandbox`, or use a jail"
             .to_owned(),

@@ -1,6 +1,6 @@
 //! Whether the calling thread is the only one of its process.
 
-use std::{io, ptr, thread, time::Duration};
+use std::{io, ptr};
 
 use super::sysctl;
 
@@ -11,10 +11,18 @@ pub(super) fn several() -> Option<usize> {
         if !others() {
             return None;
         }
-        thread::sleep(Duration::from_micros(100));
+        rest();
     }
     // In capability mode the number cannot be had.
     Some(sysctl::threads().unwrap_or(0).max(2))
+}
+
+/// Sleeps for 100 microseconds, or less. Not `std::thread::sleep`: that is `clock_nanosleep(2)`,
+/// which capability mode does not have (`sys/kern/syscalls.master`), so that it would panic.
+fn rest() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
+    // SAFETY: the call reads one `timespec`, and writes none where the pointer to it is null.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
 /// Whether there is another thread. `thr_kill(2)` to thread -1 means all others, and signal 0 only
@@ -36,9 +44,9 @@ pub(super) fn own_id() -> libc::c_long {
 
 /// Tells libthr that the calling thread, in a copy that pdfork(2) made, has a new id.
 ///
-/// fork(3) of libthr does so itself, but pdfork(2) is a bare system call, at least up to FreeBSD
-/// 15. The owner of a lock is known to the kernel by that id, so that with the old one a lock for
-/// which a second thread waits, malloc's included, could never be released.
+/// libthr does so itself after fork(2), but up to FreeBSD 14 pdfork(2) is a bare system call. The
+/// kernel knows the owner of a lock by that id, so that with the old one a lock for which a second
+/// thread waits, malloc's included, could never be released.
 pub(super) fn adopt_id(former: libc::c_long) {
     let own = own_id();
     // SAFETY: a `pthread_t` points to the thread's structure, which lives as long as the thread,

@@ -203,16 +203,17 @@ fn exactly_the_open_descriptors_are_found_in_either_mode() {
 #[test]
 fn threads_are_seen_in_either_mode_and_not_after_they_ended() {
     alone(|| {
-        assert_eq!(threads::several(), None);
-        let (ask, answers) = opener();
-        assert_eq!(threads::several(), Some(2));
-        drop((ask, answers));
-        thread::spawn(|| ()).join().unwrap();
-        enter().unwrap();
-        let (hold, held) = mpsc::channel::<()>();
-        let waiting = thread::spawn(move || held.recv());
-        assert!(threads::several().is_some_and(|threads| threads >= 2));
-        drop(hold);
-        waiting.join().unwrap().unwrap_err();
+        for capability_mode in [false, true] {
+            if capability_mode {
+                enter().unwrap();
+            }
+            assert_eq!(threads::several(), None);
+            let (hold, held) = mpsc::channel::<()>();
+            let waiting = thread::spawn(move || held.recv());
+            assert_eq!(threads::several(), Some(2));
+            drop(hold);
+            waiting.join().unwrap().unwrap_err();
+            assert_eq!(threads::several(), None);
+        }
     });
 }

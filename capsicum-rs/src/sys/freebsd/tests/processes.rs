@@ -15,13 +15,18 @@ use crate::{Error, ProcessDescriptor, Rights, enter, limit, sys::freebsd::thread
 
 const NEVER: Duration = Duration::from_secs(40);
 
-/// A child that ends only when it is killed.
+/// Does nothing until it is killed, or long after every test. `thread::sleep` would panic in
+/// capability mode, which has no `clock_nanosleep(2)`.
+fn idle() -> u8 {
+    let end = Instant::now() + NEVER;
+    while Instant::now() < end {
+        thread::park_timeout(NEVER);
+    }
+    0
+}
+
 fn sleeper() -> ProcessDescriptor {
-    ProcessDescriptor::fork(|| {
-        thread::sleep(NEVER);
-        0
-    })
-    .unwrap()
+    ProcessDescriptor::fork(idle).unwrap()
 }
 
 #[test]
@@ -83,8 +88,7 @@ fn dropping_the_descriptor_kills_and_reaps_the_child() {
             let there = there.try_clone().unwrap();
             move || {
                 let _ = (&there).write_all(b"x");
-                thread::sleep(NEVER);
-                0
+                idle()
             }
         })
         .unwrap();
