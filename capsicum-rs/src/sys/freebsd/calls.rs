@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{Fcntls, Ioctls, Rights};
 
-/// How many requests `cap_ioctls_limit(2)` takes: `IOCTLS_MAX_COUNT` of `sys/kern/sys_capability.c`,
-/// which no header has.
+/// How many requests `cap_ioctls_limit(2)` takes: `IOCTLS_MAX_COUNT`, which no header has, of
+/// `sys/kern/sys_capability.c`.
 pub(super) const MOST_IOCTLS: usize = 256;
 
 /// `cap_rights_t`, whose words `libc` keeps to itself.

@@ -2,7 +2,8 @@
 //!
 //! Waiting is kevent(2) with `EVFILT_PROCDESC`, which every release has and which tells the exit
 //! status (pdwait(2) is of FreeBSD 16). The process stays a zombie until the last copy of its
-//! descriptor is closed: that reaps it, or, if it still runs, kills it and leaves it to init(8).
+//! descriptor is closed: that reaps it, or, if it still runs, kills it and leaves it to init(8) or
+//! to another reaper.
 
 use std::{
     io, mem,
@@ -108,7 +109,7 @@ impl Child {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match exit_status(queue.as_fd(), self.raw(), left.min(LONGEST_WAIT)) {
-                Ok(None) if left <= LONGEST_WAIT => return Ok(None),
+                Ok(None) if Instant::now() >= deadline => return Ok(None),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other.map_err(failed),
