@@ -1,6 +1,6 @@
 //! What the running kernel enforces.
 
-use std::{io, ptr};
+use std::{ffi::CStr, ptr};
 
 use super::{calls, enter::mode, limits::kernel_rights, operations, sysctl};
 use crate::{
@@ -80,7 +80,7 @@ fn enforcement(right: Rights, known: &Result<Rights, Error>, release: &str) -> E
         },
         // rights(4) had it long before the call; its first release is FreeBSD 16.
         Ok(_) if right == Rights::PDWAIT && !has_pdwait() => Enforcement::NoOperation,
-        Ok(_) if (Rights::MAC_GET | Rights::MAC_SET).contains(right) && !has_mac() => {
+        Ok(_) if FEATURES.iter().any(|(rights, name)| rights.contains(right) && lacks(name)) => {
             Enforcement::NoOperation
         }
         Ok(_) => Enforcement::Enforced { operations: operations::of(right).to_vec() },
@@ -93,8 +93,18 @@ fn has_pdwait() -> bool {
     !ptr::eq(unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"pdwait".as_ptr()) }, ptr::null())
 }
 
-/// Whether the kernel was built with `options MAC`. A kernel that does not say has it, as GENERIC.
-fn has_mac() -> bool {
-    let absent = |error: &io::Error| error.raw_os_error() == Some(libc::ENOENT);
-    !sysctl::flag(c"kern.features.security_mac").is_err_and(|error| absent(&error))
+/// Rights whose operations are in parts of the kernel that can be left out or are loaded on
+/// demand, and the names by which `feature_present(3)` knows these.
+const FEATURES: [(Rights, &CStr); 3] = [
+    (Rights::MAC_GET.union(Rights::MAC_SET), c"kern.features.security_mac"),
+    (
+        Rights::SEM_GETVALUE.union(Rights::SEM_POST).union(Rights::SEM_WAIT),
+        c"kern.features.p1003_1b_semaphores",
+    ),
+    (Rights::PEELOFF, c"kern.features.sctp"),
+];
+
+/// Whether the kernel says that it lacks a feature.
+fn lacks(feature: &CStr) -> bool {
+    sysctl::flag(feature).is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT))
 }
