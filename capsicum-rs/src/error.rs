@@ -10,7 +10,9 @@ use crate::{Containment, Limits, sys};
 #[non_exhaustive]
 pub enum Error {
     /// More was asked for than the descriptor has: limits only narrow (`ENOTCAPABLE`).
-    #[error("descriptor {descriptor} has `{has}` and cannot be given `{asked}`: limits only narrow")]
+    #[error(
+        "descriptor {descriptor} has `{has}` and cannot be given `{asked}`: limits only narrow"
+    )]
     NotCapable {
         /// The descriptor.
         descriptor: RawFd,
@@ -126,7 +128,9 @@ pub fn is_capability_error(error: &io::Error) -> Option<CapabilityError> {
     match error.raw_os_error()? {
         sys::ECAPMODE => Some(CapabilityError::CapabilityMode),
         sys::ENOTCAPABLE => Some(CapabilityError::NotCapable),
-        other if sys::refuses_with(other) && crate::sandboxed() => Some(CapabilityError::NotCapable),
+        other if sys::refuses_with(other) && crate::sandboxed() => {
+            Some(CapabilityError::NotCapable)
+        }
         _ => None,
     }
 }

@@ -130,12 +130,7 @@ impl Assembler {
         let far = self.near(yes);
         let other = self.near(no);
         #[allow(clippy::cast_possible_truncation)]
-        let insn = Insn {
-            code,
-            jt: self.distance(far) as u8,
-            jf: self.distance(other) as u8,
-            k,
-        };
+        let insn = Insn { code, jt: self.distance(far) as u8, jf: self.distance(other) as u8, k };
         let node = self.push(insn);
         self.known.insert(key, node);
         node

@@ -36,12 +36,7 @@ pub(super) fn install(program: &[Insn]) -> io::Result<()> {
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | FLAG_TSYNC_ESRCH;
     // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
     check(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            flags,
-            &raw const program,
-        )
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     })
     .map(drop)
 }

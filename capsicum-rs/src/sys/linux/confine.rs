@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     call,
     landlock::{Landlock, Rules},
-    limit,
-    open,
+    limit, open,
     policy::{Kind, Policy},
 };
 use crate::{Error, Limits, program::Confined, sys::Confinement};
@@ -29,10 +28,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         Ok(landlock) => Some(landlock),
         Err(_) if confinement.without_landlock => None,
         Err(reason) => {
-            return Err(Error::Unenforceable {
-                what: "containment of paths".to_owned(),
-                reason,
-            });
+            return Err(Error::Unenforceable { what: "containment of paths".to_owned(), reason });
         }
     };
     let rules = landlock

@@ -124,8 +124,9 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
             (number, Held { limits, object: object.unwrap_or_default() })
         })
         .collect();
-    policy.addressable =
-        open.iter().any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
+    policy.addressable = open
+        .iter()
+        .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
     Ok(policy)
 }
 
@@ -154,11 +155,8 @@ fn level(
     let probed = Landlock::probe();
     let single = super::call::single_threaded()
         .map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
-    let offered = if probed.is_ok() && single {
-        Containment::Landlock
-    } else {
-        Containment::Descriptors
-    };
+    let offered =
+        if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
     match required {
         Containment::Capsicum => {
             let reason = "it is FreeBSD's".to_owned();
@@ -301,4 +299,3 @@ fn beneath(
     }
     Ok(rules)
 }
-

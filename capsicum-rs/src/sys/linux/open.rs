@@ -51,10 +51,7 @@ impl Open {
         match fs::read_link(format!("/proc/self/fd/{}", self.number)) {
             Ok(link) => link == Path::new("anon_inode:[io_uring]"),
             Err(_) => !call::io_uring_register(self.fd()).is_err_and(|error| {
-                matches!(
-                    error.raw_os_error(),
-                    Some(libc::EOPNOTSUPP | libc::EBADF | libc::ENOSYS)
-                )
+                matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EBADF | libc::ENOSYS))
             }),
         }
     }
@@ -104,9 +101,7 @@ pub(super) fn descriptors(capability: bool) -> Result<Vec<Open>, Error> {
             what: "the ceiling on open descriptors".to_owned(),
             reason: format!("they cannot be listed: /proc/self/fd: {error}; mount procfs"),
         })?;
-        listing
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .collect()
+        listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
     };
     Ok(numbers
         .into_iter()
@@ -186,13 +181,14 @@ impl Mounts {
             return Some("it is on procfs, whose links lead to every descriptor".to_owned());
         }
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
-        let mount = info
-            .lines()
-            .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok());
+        let mount =
+            info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok());
         if !mount.is_some_and(|mount| self.ids.contains(&mount)) {
-            return Some("its mount is not one of this process's, so that what is mounted beneath \
+            return Some(
+                "its mount is not one of this process's, so that what is mounted beneath \
                          cannot be known"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let path = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
         if !path.is_absolute() {

@@ -9,9 +9,7 @@ use super::{
     rule::{Need, Step, When},
     syscalls::{Arch, table},
 };
-use crate::{
-    Containment, Enforcement, Level, Limits, Mechanism, RightSupport, Rights, Support,
-};
+use crate::{Containment, Enforcement, Level, Limits, Mechanism, RightSupport, Rights, Support};
 
 pub(crate) fn support() -> Support {
     let landlock = Landlock::probe();
@@ -20,7 +18,8 @@ pub(crate) fn support() -> Support {
         .map_err(|error| format!("no filters (CONFIG_SECCOMP_FILTER): {error}"));
     let lacks_filters = filters.as_ref().err().cloned();
     let lacks_landlock = lacks_filters.clone().or_else(|| landlock.clone().err());
-    let containment = if landlock.is_ok() { Containment::Landlock } else { Containment::Descriptors };
+    let containment =
+        if landlock.is_ok() { Containment::Landlock } else { Containment::Descriptors };
     Support {
         system: system(),
         containment,
@@ -55,11 +54,11 @@ pub(crate) fn support() -> Support {
             },
             Mechanism {
                 name: "proc(5)",
-                state: fs::metadata("/proc/self/fd")
-                    .map(|_| "mounted".to_owned())
-                    .map_err(|error| {
+                state: fs::metadata("/proc/self/fd").map(|_| "mounted".to_owned()).map_err(
+                    |error| {
                         format!("/proc/self/fd: {error}: entering needs it, to find what is open")
-                    }),
+                    },
+                ),
             },
         ],
     }
@@ -150,7 +149,8 @@ fn operations(policy: &Policy, right: Rights) -> (Vec<&'static str>, Vec<&'stati
                 _ => {}
             }
         }
-        let mentions = row.rule().iter().any(|step| matches!(step, Step::Need(_, need) if asks(need)));
+        let mentions =
+            row.rule().iter().any(|step| matches!(step, Step::Need(_, need) if asks(need)));
         if mentions && allowed.last() != Some(&row.name) {
             refused.push(row.name);
         }

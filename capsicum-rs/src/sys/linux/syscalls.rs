@@ -81,14 +81,8 @@ const fn row(name: &'static str, x86_64: u32, aarch64: u32, rule: Rule) -> Row {
     Row { name, x86_64, aarch64, rule }
 }
 
-const FAMILIES: &[&[Row]] = &[
-    descriptors::ROWS,
-    files::ROWS,
-    memory::ROWS,
-    names::ROWS,
-    processes::ROWS,
-    sockets::ROWS,
-];
+const FAMILIES: &[&[Row]] =
+    &[descriptors::ROWS, files::ROWS, memory::ROWS, names::ROWS, processes::ROWS, sockets::ROWS];
 
 /// All rows.
 pub(super) fn table() -> impl Iterator<Item = &'static Row> {

@@ -121,11 +121,8 @@ const SPLICE: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-const ONTO: &[Step] = &[
-    Step::Need(&[], Need::Whole(0)),
-    Step::Need(&[], Need::Loose(1)),
-    Step::Allow(&[]),
-];
+const ONTO: &[Step] =
+    &[Step::Need(&[], Need::Whole(0)), Step::Need(&[], Need::Loose(1)), Step::Allow(&[])];
 
 const IN_MEMORY: &[Step] = &[Step::Refuse(&[], Refusal::NotCapable)];
 
@@ -170,10 +167,7 @@ const FCNTL: &[Step] = &[
         Need::Whole(0),
     ),
     // Executing a program would free the number of a pinned descriptor.
-    Step::Need(
-        &[When::Is(1, command(libc::F_SETFD)), When::Fact(Fact::Executes)],
-        Need::Loose(0),
-    ),
+    Step::Need(&[When::Is(1, command(libc::F_SETFD)), When::Fact(Fact::Executes)], Need::Loose(0)),
     Step::Allow(&[When::OneOf(
         1,
         &[
@@ -191,10 +185,7 @@ const FCNTL: &[Step] = &[
     Step::Need(&[When::OneOf(1, OWNER_SET)], Need::Fcntl(0, Fcntls::SETOWN)),
     Step::Refuse(&[When::OneOf(1, OWNER_SET), When::Fact(Fact::Capability)], Refusal::Global),
     Step::Need(&[When::OneOf(1, LOCKS)], Need::Right(0, Rights::FLOCK)),
-    Step::Allow(&[When::OneOf(
-        1,
-        &[command(libc::F_GETFL), command(libc::F_SETFL)],
-    )]),
+    Step::Allow(&[When::OneOf(1, &[command(libc::F_GETFL), command(libc::F_SETFL)])]),
     Step::Allow(&[When::OneOf(1, OWNER_GET)]),
     Step::Allow(&[When::OneOf(1, LOCKS)]),
     Step::Need(&[], Need::Right(0, Rights::FCNTL)),

@@ -112,10 +112,7 @@ const OPENAT: &[Step] = &[
     Step::Need(&[When::Masked(2, ACCESS, RDWR)], Need::Right(0, Rights::READ)),
     Step::Need(&[When::Any(2, WRONLY | RDWR)], Need::Right(0, Rights::WRITE)),
     Step::Need(
-        &[
-            When::Any(2, WRONLY | RDWR),
-            When::Clear(2, bits(libc::O_APPEND | libc::O_TRUNC)),
-        ],
+        &[When::Any(2, WRONLY | RDWR), When::Clear(2, bits(libc::O_APPEND | libc::O_TRUNC))],
         Need::Right(0, Rights::SEEK),
     ),
     Step::Need(&[When::Any(2, bits(libc::O_CREAT))], Need::Right(0, Rights::CREATE)),
@@ -128,10 +125,7 @@ const OPENAT: &[Step] = &[
 const MKNODAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::PATHS)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(
-        &[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)],
-        Need::Right(0, Rights::MKFIFOAT),
-    ),
+    Step::Need(&[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)], Need::Right(0, Rights::MKFIFOAT)),
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
     Step::Allow(&[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)]),
     Step::Need(&[], Need::Right(0, Rights::MKNODAT)),

@@ -55,9 +55,6 @@ const MMAP: &[Step] = &[
 
 /// A mapping made without execution may not get it later, unless any mapping could have it.
 const MPROTECT: &[Step] = &[
-    Step::Refuse(
-        &[When::Any(2, EXEC), When::Unless(Fact::MappingsExecute)],
-        Refusal::NotCapable,
-    ),
+    Step::Refuse(&[When::Any(2, EXEC), When::Unless(Fact::MappingsExecute)], Refusal::NotCapable),
     Step::Allow(&[]),
 ];

@@ -177,10 +177,8 @@ const CLONE: &[Step] = &[
 ];
 
 /// A process has its own children only to wait for; one named by a descriptor needs a right.
-const WAITID: &[Step] = &[
-    Step::Need(&[When::Is(0, libc::P_PIDFD)], Need::Right(1, Rights::PDWAIT)),
-    Step::Allow(&[]),
-];
+const WAITID: &[Step] =
+    &[Step::Need(&[When::Is(0, libc::P_PIDFD)], Need::Right(1, Rights::PDWAIT)), Step::Allow(&[])];
 
 /// fexecve(3). The path may be empty or not, which no filter sees: Landlock holds it to what may
 /// be executed. A confined program executes by path alone, since Landlock does not see anonymous

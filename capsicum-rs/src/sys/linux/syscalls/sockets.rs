@@ -43,10 +43,7 @@ const SEQPACKET: u32 = libc::SOCK_SEQPACKET.cast_unsigned();
 const SOCKET: &[Step] = &[
     Step::Allow(&[
         When::Named(Names::SOCKETS),
-        When::OneOf(
-            0,
-            &[UNIX, libc::AF_INET.cast_unsigned(), libc::AF_INET6.cast_unsigned()],
-        ),
+        When::OneOf(0, &[UNIX, libc::AF_INET.cast_unsigned(), libc::AF_INET6.cast_unsigned()]),
     ]),
     Step::Allow(&[
         When::Named(Names::SOCKETS),
@@ -91,7 +88,10 @@ const ACCEPT: &[Step] = &[
 const SETSOCKOPT: &[Step] = &[
     Step::Need(&[], Need::Right(0, Rights::SETSOCKOPT)),
     Step::Refuse(
-        &[When::Is(1, libc::SOL_SOCKET.cast_unsigned()), When::OneOf(2, &[25, 26, 36, 50, 51, 52, 62])],
+        &[
+            When::Is(1, libc::SOL_SOCKET.cast_unsigned()),
+            When::OneOf(2, &[25, 26, 36, 50, 51, 52, 62]),
+        ],
         Refusal::Global,
     ),
     Step::Allow(&[When::OneOf(

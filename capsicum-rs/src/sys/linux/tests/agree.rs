@@ -22,10 +22,7 @@ fn rights() -> impl Strategy<Value = Rights> {
 
 fn ioctls() -> impl Strategy<Value = Ioctls> {
     let known = vec![0x5401, 0x5412, 0x5413, 0x5421, 0x5450, 0x5451, 0x4008_6602, 7, 8, 9];
-    prop_oneof![
-        Just(Ioctls::All),
-        sample::subsequence(known, 0..6).prop_map(Ioctls::only),
-    ]
+    prop_oneof![Just(Ioctls::All), sample::subsequence(known, 0..6).prop_map(Ioctls::only),]
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -97,8 +94,11 @@ fn calls(arch: Arch) -> impl Strategy<Value = Call> {
         1 => any::<u32>(),
     ];
     let arch = prop_oneof![30 => Just(arch.audit()), 1 => any::<u32>()];
-    (arch, number, prop::array::uniform6(argument()))
-        .prop_map(|(arch, number, args)| Call { arch, number, args })
+    (arch, number, prop::array::uniform6(argument())).prop_map(|(arch, number, args)| Call {
+        arch,
+        number,
+        args,
+    })
 }
 
 fn agree(arch: Arch, cases: u32) {
@@ -126,7 +126,8 @@ fn the_filter_of_aarch64_says_what_the_model_says() {
 fn a_grant_is_never_worth_more_than_its_rights_and_the_ceilings_are() {
     // Two policies that differ in one grant's width: what the narrow one allows, the wide one does,
     // but for the rules of identity, which are about numbers.
-    let config = ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() };
     let exempt = ["close", "close_range", "dup2", "dup3", "fcntl", "ioctl", "sendmsg", "sendmmsg"];
     proptest!(config, |(
         ceiling in rights(),

@@ -60,7 +60,12 @@ fn nothing_wider_comes_out_of_a_narrow_descriptor() {
         ALLOWED,
     );
     for name in ["accept", "accept4"] {
-        expect(&ceiling.clone().grant(3, Rights::ACCEPT | Rights::READ), name, &[3, 0, 0], INCAPABLE);
+        expect(
+            &ceiling.clone().grant(3, Rights::ACCEPT | Rights::READ),
+            name,
+            &[3, 0, 0],
+            INCAPABLE,
+        );
     }
 }
 
@@ -92,9 +97,9 @@ fn no_other_object_takes_a_pinned_number() {
 
 #[test]
 fn every_run_of_pinned_numbers_is_kept_out_of_a_range() {
-    let policy = [3, 4, 5, 9, 40].into_iter().fold(policy(Kind::Enter, Rights::NONE), |p, n| {
-        p.grant(n, Rights::READ)
-    });
+    let policy = [3, 4, 5, 9, 40]
+        .into_iter()
+        .fold(policy(Kind::Enter, Rights::NONE), |p, n| p.grant(n, Rights::READ));
     for first in (0..45_u64).step_by(3) {
         for last in (first..45).step_by(2) {
             let hit = [3, 4, 5, 9, 40].iter().any(|n| first <= *n && *n <= last);

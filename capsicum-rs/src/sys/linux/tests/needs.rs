@@ -299,8 +299,19 @@ fn socket_options_that_rule_more_than_the_socket_are_refused() {
     // SO_BINDTODEVICE, SO_ATTACH_FILTER, SO_MARK, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_{C,E}BPF,
     // SO_BINDTOIFINDEX, IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE, ARPT; SOL_NETLINK.
     for (level, option) in [
-        (1, 25), (1, 26), (1, 36), (1, 50), (1, 51), (1, 52), (1, 62), (0, 64), (41, 64), (0, 96),
-        (0, 67), (270, 1), (263, 1),
+        (1, 25),
+        (1, 26),
+        (1, 36),
+        (1, 50),
+        (1, 51),
+        (1, 52),
+        (1, 62),
+        (0, 64),
+        (41, 64),
+        (0, 96),
+        (0, 67),
+        (270, 1),
+        (263, 1),
     ] {
         expect(&all, "setsockopt", &[3, level, option, POINTER, 4], GLOBAL);
     }
@@ -310,7 +321,8 @@ fn socket_options_that_rule_more_than_the_socket_are_refused() {
 fn a_message_goes_only_where_no_address_can_be() {
     let addressless = Object { read_only: false, addressless: true };
     for name in ["sendmsg", "sendmmsg"] {
-        let flags = |flags| if name == "sendmsg" { [3, POINTER, flags, 0] } else { [3, POINTER, 1, flags] };
+        let flags =
+            |flags| if name == "sendmsg" { [3, POINTER, flags, 0] } else { [3, POINTER, 1, flags] };
         let known = only(Rights::WRITE).known(3, addressless);
         expect(&known, name, &flags(0), ALLOWED);
         expect(&only(Rights::READ).known(3, addressless), name, &flags(0), INCAPABLE);
@@ -416,7 +428,16 @@ fn control_requests() {
     // TIOCSTI, TIOCLINUX, TIOCSETD, TIOCSCTTY, FIOSETOWN, FICLONE, FICLONERANGE, TIOCGPTPEER,
     // SECCOMP_IOCTL_NOTIF_ADDFD, and what nobody knows.
     for away in [
-        0x5412, 0x541c, 0x5423, 0x540e, 0x8901, 0x4004_9409, 0x4020_940d, 0x5441, 0x4018_2103, 0xc0de,
+        0x5412,
+        0x541c,
+        0x5423,
+        0x540e,
+        0x8901,
+        0x4004_9409,
+        0x4020_940d,
+        0x5441,
+        0x4018_2103,
+        0xc0de,
     ] {
         expect(&all, "ioctl", &[3, away, POINTER], INCAPABLE);
     }
@@ -430,7 +451,9 @@ fn control_requests() {
 fn descriptors_that_are_named_in_memory_are_named_by_nobody() {
     for kind in [Kind::Enter, Kind::Limit] {
         let policy = policy(kind, Rights::ALL);
-        for name in ["io_uring_setup", "io_uring_enter", "io_uring_register", "io_submit", "io_setup"] {
+        for name in
+            ["io_uring_setup", "io_uring_enter", "io_uring_register", "io_submit", "io_setup"]
+        {
             expect(&policy, name, &[3, 1, POINTER], INCAPABLE);
         }
     }

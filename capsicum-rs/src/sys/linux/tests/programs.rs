@@ -19,8 +19,10 @@ fn with(names: Names, name: &str, args: &[u64]) {
 
 #[test]
 fn paths() {
-    for name in ["creat", "mkdir", "rmdir", "mknod", "unlink", "rename", "link", "symlink",
-        "truncate", "sync", "syncfs"] {
+    for name in [
+        "creat", "mkdir", "rmdir", "mknod", "unlink", "rename", "link", "symlink", "truncate",
+        "sync", "syncfs",
+    ] {
         with(Names::PATHS, name, &[POINTER, POINTER]);
     }
     with(Names::PATHS, "open", &[POINTER, 0]);
@@ -39,15 +41,37 @@ fn paths() {
 
 #[test]
 fn metadata_and_attributes() {
-    for name in ["stat", "lstat", "access", "readlink", "statfs", "getxattr", "lgetxattr",
-        "listxattr", "llistxattr", "inotify_add_watch", "chdir", "getcwd", "mincore"] {
+    for name in [
+        "stat",
+        "lstat",
+        "access",
+        "readlink",
+        "statfs",
+        "getxattr",
+        "lgetxattr",
+        "listxattr",
+        "llistxattr",
+        "inotify_add_watch",
+        "chdir",
+        "getcwd",
+        "mincore",
+    ] {
         with(Names::METADATA, name, &[POINTER, POINTER]);
     }
     for name in ["newfstatat", "statx", "faccessat", "faccessat2", "readlinkat"] {
         with(Names::METADATA, name, &[CWD, POINTER, 0, 0]);
     }
-    for name in ["chmod", "chown", "lchown", "utime", "utimes", "setxattr", "lsetxattr",
-        "removexattr", "lremovexattr"] {
+    for name in [
+        "chmod",
+        "chown",
+        "lchown",
+        "utime",
+        "utimes",
+        "setxattr",
+        "lsetxattr",
+        "removexattr",
+        "lremovexattr",
+    ] {
         with(Names::ATTRIBUTES, name, &[POINTER, POINTER]);
     }
     for name in ["fchmodat", "fchmodat2", "fchownat", "utimensat", "futimesat"] {
@@ -106,18 +130,49 @@ fn processes() {
     for name in ["tkill", "tgkill", "rt_tgsigqueueinfo"] {
         expect(&unscoped, name, &[1, 1, 15], DENIED);
     }
-    for name in ["get_robust_list", "prlimit64", "sched_setaffinity", "sched_getaffinity",
-        "sched_getparam", "sched_setparam", "sched_getscheduler", "sched_setscheduler",
-        "sched_getattr", "sched_setattr", "sched_rr_get_interval", "getpgid", "getsid", "setpgid",
-        "getpriority", "setpriority", "ioprio_get", "ioprio_set", "pidfd_open"] {
+    for name in [
+        "get_robust_list",
+        "prlimit64",
+        "sched_setaffinity",
+        "sched_getaffinity",
+        "sched_getparam",
+        "sched_setparam",
+        "sched_getscheduler",
+        "sched_setscheduler",
+        "sched_getattr",
+        "sched_setattr",
+        "sched_rr_get_interval",
+        "getpgid",
+        "getsid",
+        "setpgid",
+        "getpriority",
+        "setpriority",
+        "ioprio_get",
+        "ioprio_set",
+        "pidfd_open",
+    ] {
         with(Names::PROCESSES, name, &[1234, 1234]);
     }
     for name in ["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"] {
         with(Names::PROCESSES, name, &[u64::from(!1234_u32 << 3 | 2), POINTER]);
     }
     with(Names::IDENTITY, "setgroups", &[0, POINTER]);
-    for name in ["shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semtimedop", "semctl",
-        "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink"] {
+    for name in [
+        "shmget",
+        "shmat",
+        "shmctl",
+        "shmdt",
+        "semget",
+        "semop",
+        "semtimedop",
+        "semctl",
+        "msgget",
+        "msgsnd",
+        "msgrcv",
+        "msgctl",
+        "mq_open",
+        "mq_unlink",
+    ] {
         with(Names::IPC, name, &[POINTER, 0]);
     }
 }
@@ -125,13 +180,50 @@ fn processes() {
 #[test]
 fn no_name_brings_what_reaches_beyond_the_program() {
     for name in [
-        "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "perf_event_open",
-        "bpf", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl",
-        "add_key", "request_key", "name_to_handle_at", "open_by_handle_at", "fanotify_init", "mount",
-        "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
-        "fspick", "mount_setattr", "unshare", "setns", "reboot", "init_module", "finit_module",
-        "delete_module", "kexec_load", "swapon", "acct", "syslog", "iopl", "ioperm", "sethostname",
-        "clock_settime", "settimeofday", "adjtimex",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "kcmp",
+        "pidfd_getfd",
+        "perf_event_open",
+        "bpf",
+        "userfaultfd",
+        "io_uring_setup",
+        "io_uring_enter",
+        "io_uring_register",
+        "keyctl",
+        "add_key",
+        "request_key",
+        "name_to_handle_at",
+        "open_by_handle_at",
+        "fanotify_init",
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "open_tree",
+        "move_mount",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
+        "unshare",
+        "setns",
+        "reboot",
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "kexec_load",
+        "swapon",
+        "acct",
+        "syslog",
+        "iopl",
+        "ioperm",
+        "sethostname",
+        "clock_settime",
+        "settimeofday",
+        "adjtimex",
     ] {
         expect(&program(Names::all()), name, &[3, POINTER, POINTER], DENIED);
     }
