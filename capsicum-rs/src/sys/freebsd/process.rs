@@ -144,7 +144,7 @@ fn kqueue() -> Result<OwnedFd, Error> {
     // SAFETY: takes no argument.
     let queue = unsafe { libc::kqueue() };
     if queue == -1 {
-        return Err(Error::last("kqueue(2)"));
+        return Err(Error::system("kqueue(2)", io::Error::last_os_error()));
     }
     // SAFETY: the kernel made this descriptor for the caller, and nothing else knows it yet.
     Ok(unsafe { OwnedFd::from_raw_fd(queue) })

@@ -3,7 +3,7 @@
 //! A `cap_rights_t` of version 0 has two words. The top two bits of word 0 hold the version, and
 //! bit 57 + *i* of word *i* says which word it is; the rights are below.
 
-use crate::{Rights, error::beyond};
+use crate::Rights;
 
 /// The bits of a word that are rights.
 const RIGHTS: u64 = (1 << 57) - 1;
@@ -38,7 +38,7 @@ pub(crate) fn named(held: Rights, kernel: Rights) -> Rights {
 /// A set of more than half of all rights was made by taking some away from [`Rights::ALL`], which
 /// means whatever the kernel has; in smaller ones a right was asked for by its name.
 pub(crate) fn askable(asked: Rights, kernel: Rights) -> Result<Rights, Rights> {
-    let lacking = beyond(asked, kernel);
+    let lacking = asked.difference(kernel);
     let made_from_all = asked.bits().count_ones() > Rights::ALL.bits().count_ones() / 2;
     if lacking.is_empty() || made_from_all && Rights::ALL.contains(lacking) {
         Ok(asked & kernel)

@@ -63,7 +63,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
         .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
         .transpose()?;
     let len = compile(&policy, Arch::HOST).len();
-    limit::fits(&len, &policy)?;
+    limit::fits(len, &policy)?;
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();

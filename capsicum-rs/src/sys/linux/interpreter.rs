@@ -24,9 +24,9 @@ fn word(call: &Call, offset: u32) -> u32 {
         0 => call.number,
         4 => call.arch,
         // The instruction pointer is nobody's business.
-        16..64 if offset % 4 == 0 => {
+        16..64 if offset.is_multiple_of(4) => {
             let arg = call.args[(offset as usize - 16) / 8];
-            (if offset % 8 == 0 { arg } else { arg >> 32 }) as u32
+            (if offset.is_multiple_of(8) { arg } else { arg >> 32 }) as u32
         }
         _ => panic!("no word at {offset}"),
     }

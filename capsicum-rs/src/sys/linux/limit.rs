@@ -26,7 +26,7 @@ pub(super) const MOST: usize = 4096;
 /// Installs the program of a policy for all threads, and says how long it is.
 pub(super) fn install(policy: &Policy) -> Result<usize, Error> {
     let program = compile(policy, Arch::HOST);
-    fits(&program.len(), policy)?;
+    fits(program.len(), policy)?;
     no_new_privileges()?;
     call::install(&program).map_err(|error| match error.raw_os_error() {
         Some(libc::ESRCH) => Error::Unenforceable {
@@ -44,14 +44,14 @@ pub(super) fn install(policy: &Policy) -> Result<usize, Error> {
 }
 
 /// Refuses a program that the kernel would not take.
-pub(super) fn fits(len: &usize, policy: &Policy) -> Result<(), Error> {
-    if *len <= MOST {
+pub(super) fn fits(len: usize, policy: &Policy) -> Result<(), Error> {
+    if len <= MOST {
         return Ok(());
     }
     let requests =
         policy.granted.values().filter(|held| held.limits.ioctls != policy.ceiling.ioctls).count();
     Err(Error::TooLarge {
-        instructions: *len,
+        instructions: len,
         most: MOST,
         advice: format!(
             "{} descriptors are granted, {requests} of them with ioctl requests of their own, \

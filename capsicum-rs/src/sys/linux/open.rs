@@ -71,15 +71,15 @@ impl Open {
         if !self.socket() {
             return false;
         }
-        !match (option(libc::SO_DOMAIN), option(libc::SO_TYPE), option(libc::SO_PROTOCOL)) {
-            (Some(libc::AF_UNIX), Some(libc::SOCK_STREAM | libc::SOCK_SEQPACKET), _) => true,
-            (
-                Some(libc::AF_INET | libc::AF_INET6),
-                Some(libc::SOCK_STREAM),
-                Some(libc::IPPROTO_TCP),
-            ) => true,
-            _ => false,
-        }
+        !matches!(
+            (option(libc::SO_DOMAIN), option(libc::SO_TYPE), option(libc::SO_PROTOCOL)),
+            (Some(libc::AF_UNIX), Some(libc::SOCK_STREAM | libc::SOCK_SEQPACKET), _)
+                | (
+                    Some(libc::AF_INET | libc::AF_INET6),
+                    Some(libc::SOCK_STREAM),
+                    Some(libc::IPPROTO_TCP),
+                )
+        )
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) struct Held {
 }
 
 /// What becomes of every descriptor number.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) kind: Kind,

@@ -29,6 +29,7 @@ pub(super) fn filters() -> Filters {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // FreeBSD's may fail.
 pub(crate) fn mode() -> Result<Mode, Error> {
     Ok(match filters() {
         Filters::Capability => Mode::Capability,

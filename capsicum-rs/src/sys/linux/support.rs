@@ -121,8 +121,7 @@ fn operations(policy: &Policy, right: Rights) -> (Vec<&'static str>, Vec<&'stati
         Need::Right(_, rights) | Need::Everywhere(rights) => rights.contains(right),
         Need::Fcntl(..) => right == Rights::FCNTL,
         Need::Ioctl(..) => right == Rights::IOCTL,
-        Need::MapShared(_) => right == Rights::WRITE,
-        Need::Message(_) => right == Rights::WRITE,
+        Need::MapShared(_) | Need::Message(_) => right == Rights::WRITE,
         Need::Whole(_) | Need::Loose(_) | Need::LooseRange(..) => false,
     };
     for row in table().filter(|row| row.number(Arch::HOST).is_some()) {

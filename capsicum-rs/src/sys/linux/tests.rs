@@ -29,7 +29,7 @@ const MISSING: Verdict = Verdict::Refuse(libc::ENOSYS);
 const DENIED: Verdict = Verdict::Refuse(libc::EPERM);
 
 /// `AT_FDCWD` as an argument.
-const CWD: u64 = libc::AT_FDCWD as u64;
+const CWD: u64 = (libc::AT_FDCWD as i64).cast_unsigned();
 /// Any pointer that is not null.
 const POINTER: u64 = 0x7fff_1234_5678;
 
@@ -67,8 +67,12 @@ impl Policy {
 fn number(arch: Arch, name: &str) -> Option<u32> {
     match arch {
         Arch::Aarch64 if name == "newfstatat" => number(arch, "fstatat"),
-        Arch::X86_64 => name.parse::<syscalls::x86_64::Sysno>().ok().map(|call| call.id() as u32),
-        Arch::Aarch64 => name.parse::<syscalls::aarch64::Sysno>().ok().map(|call| call.id() as u32),
+        Arch::X86_64 => {
+            name.parse::<syscalls::x86_64::Sysno>().ok().map(|call| call.id().cast_unsigned())
+        }
+        Arch::Aarch64 => {
+            name.parse::<syscalls::aarch64::Sysno>().ok().map(|call| call.id().cast_unsigned())
+        }
     }
 }
 

@@ -16,7 +16,7 @@ fn rights() -> impl Strategy<Value = Rights> {
         3 => sample::subsequence(each.clone(), 0..8)
             .prop_map(|some| some.into_iter().fold(Rights::NONE, |all, one| all | one)),
         3 => sample::subsequence(each, 0..8)
-            .prop_map(|some| some.into_iter().fold(Rights::ALL, |all, one| all.difference(one))),
+            .prop_map(|some| some.into_iter().fold(Rights::ALL, Rights::difference)),
     ]
 }
 
@@ -33,7 +33,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 
 /// Numbers that are near each other, and a few that are not.
 fn descriptor() -> impl Strategy<Value = u32> {
-    prop_oneof![6 => 0..80_u32, 1 => 1000..1100_u32, 1 => Just(libc::AT_FDCWD as u32), 1 => any::<u32>()]
+    prop_oneof![6 => 0..80_u32, 1 => 1000..1100_u32, 1 => Just(libc::AT_FDCWD.cast_unsigned()), 1 => any::<u32>()]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {

@@ -227,7 +227,7 @@ fn no_name_brings_what_reaches_beyond_the_program() {
     ] {
         expect(&program(Names::all()), name, &[3, POINTER, POINTER], DENIED);
     }
-    expect(&program(Names::all()), "clone", &[0x1000_0000 | 17, 0], DENIED);
+    expect(&program(Names::all()), "clone", &[0x1000_0011, 0], DENIED);
     expect(&program(Names::all()), "clone3", &[POINTER, 88], MISSING);
     expect(&program(Names::all()), "ioctl", &[0, 0x5412, POINTER], DENIED);
     expect(&program(Names::all()), "seccomp", &[1, 8, POINTER], DENIED);

@@ -114,7 +114,7 @@ fn a_policy_that_does_not_fit_says_so() {
         policy.grant(number, Limits::from(Rights::IOCTL).ioctls(requests).fcntls(Fcntls::NONE))
     });
     let len = compile(&policy, Arch::X86_64).len();
-    let error = super::super::limit::fits(&len, &policy).unwrap_err();
+    let error = super::super::limit::fits(len, &policy).unwrap_err();
     assert!(error.to_string().contains("200 of them with ioctl requests"), "{error}");
 }
 
