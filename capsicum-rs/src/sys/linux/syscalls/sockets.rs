@@ -82,14 +82,22 @@ const ACCEPT: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-/// `SO_PEERPIDFD` makes a descriptor of the process at the other end.
+const SOCKET_LEVEL: u32 = libc::SOL_SOCKET.cast_unsigned();
+const TCP: u32 = libc::IPPROTO_TCP.cast_unsigned();
+const IP: u32 = libc::IPPROTO_IP.cast_unsigned();
+const IPV6: u32 = libc::IPPROTO_IPV6.cast_unsigned();
+
+/// `SO_PEERPIDFD` makes a descriptor of the process at the other end, and `TCP_ZEROCOPY_RECEIVE`
+/// reads. Other levels have options that make descriptors too (`SCTP_SOCKOPT_PEELOFF`), and packet
+/// filtering tells its rules.
 const GETSOCKOPT: &[Step] = &[
     Step::Need(&[], Need::Right(0, Rights::GETSOCKOPT)),
-    Step::Refuse(
-        &[When::Is(1, libc::SOL_SOCKET.cast_unsigned()), When::Is(2, 77)],
-        Refusal::Global,
-    ),
-    Step::Allow(&[]),
+    Step::Refuse(&[When::Is(1, SOCKET_LEVEL), When::Is(2, 77)], Refusal::Global),
+    Step::Need(&[When::Is(1, TCP), When::Is(2, 35)], Need::Right(0, Rights::READ)),
+    Step::Allow(&[When::OneOf(1, &[SOCKET_LEVEL, TCP, libc::IPPROTO_UDP.cast_unsigned()])]),
+    Step::Allow(&[When::OneOf(1, &[IP, IPV6]), When::Clear(2, !63)]),
+    Step::Allow(&[When::Is(1, IPV6), When::OneOf(2, &[libc::IPV6_TCLASS.cast_unsigned()])]),
+    Step::Refuse(&[], Refusal::Global),
 ];
 
 /// The levels of sockets and of the internet protocols. Not there: filters (they run code in the
@@ -112,8 +120,12 @@ const SETSOCKOPT: &[Step] = &[
             libc::IPPROTO_UDP.cast_unsigned(),
         ],
     )]),
+    // A source route sends packets to any address first: IP_OPTIONS, IPV6_2292PKTOPTIONS,
+    // IPV6_NEXTHOP, IPV6_HOPOPTS, IPV6_RTHDRDSTOPTS, IPV6_RTHDR, IPV6_DSTOPTS.
+    Step::Refuse(&[When::Is(1, IP), When::Is(2, 4)], Refusal::Global),
+    Step::Refuse(&[When::Is(1, IPV6), When::OneOf(2, &[6, 9, 54, 55, 57, 59])], Refusal::Global),
     Step::Allow(&[
-        When::OneOf(1, &[libc::IPPROTO_IP.cast_unsigned(), libc::IPPROTO_IPV6.cast_unsigned()]),
+        When::OneOf(1, &[IP, IPV6]),
         // Packet filtering is at 64 and above.
         When::Clear(2, !63),
     ]),
