@@ -14,7 +14,13 @@ pub(super) const ROWS: &[Row] = &[
     row("munmap", 11, 215, rules!(free)),
     row("mremap", 25, 216, rules!(free)),
     row("msync", 26, 227, rules!(free)),
-    row("madvise", 28, 233, rules!(free)),
+    // Root would take pages out of use: MADV_HWPOISON, MADV_SOFT_OFFLINE.
+    row(
+        "madvise",
+        28,
+        233,
+        &[Step::Refuse(&[When::OneOf(2, &[100, 101])], Refusal::Global), Step::Allow(&[])],
+    ),
     row("mlock", 149, 228, rules!(free)),
     row("mlock2", 325, 284, rules!(free)),
     row("mlockall", 151, 230, rules!(free)),
