@@ -120,6 +120,8 @@ const LOOKUPS: &[Lookup] = &[
     same(Rights::MKFIFOAT, Access::MAKE_FIFO),
     same(Rights::MKNODAT, Access::NODES),
     same(Rights::SYMLINKAT, Access::MAKE_SYM),
+    // Only confined programs bind to paths.
+    Lookup { right: Rights::BINDAT, passes: Access::MAKE_SOCK, betrays: Access::empty() },
     same(Rights::UNLINKAT, Access::REMOVE),
     // The kernel reads what it executes.
     Lookup {
@@ -177,6 +179,23 @@ pub(super) fn conflict(from: Rights, over: Rights) -> Option<Rights> {
         .map(|lookup| lookup.right)
 }
 
+/// Whether a descriptor is a directory, by asking Landlock, which takes rights of directories for
+/// these only: for descriptors that fstat(2) is refused on.
+pub(super) fn directory(fd: RawFd) -> bool {
+    call::landlock_create_ruleset(Access::READ_DIR.bits(), 0).is_ok_and(|ruleset| {
+        call::landlock_add_rule(ruleset.as_raw_fd(), fd, Access::READ_DIR.bits()).is_ok()
+    })
+}
+
+/// Whether a descriptor is of a file system that is never mounted, by asking Landlock, which takes
+/// no rule for those.
+pub(super) fn unmounted(fd: RawFd) -> bool {
+    call::landlock_create_ruleset(Access::READ_FILE.bits(), 0).is_ok_and(|ruleset| {
+        call::landlock_add_rule(ruleset.as_raw_fd(), fd, Access::READ_FILE.bits())
+            .is_err_and(|error| error.raw_os_error() == Some(libc::EBADFD))
+    })
+}
+
 /// Rules in the making.
 pub(super) struct Rules {
     ruleset: OwnedFd,
@@ -203,8 +222,13 @@ impl Rules {
         if passed.is_empty() {
             return Ok(());
         }
-        call::landlock_add_rule(self.ruleset.as_raw_fd(), fd, passed.bits())
-            .map_err(|error| Error::system(format!("landlock_add_rule(descriptor {fd})"), error))
+        match call::landlock_add_rule(self.ruleset.as_raw_fd(), fd, passed.bits()) {
+            // Pipes, sockets and memory are on no mount: Landlock neither takes nor holds them.
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) && !directory => Ok(()),
+            result => result.map_err(|error| {
+                Error::system(format!("landlock_add_rule(descriptor {fd})"), error)
+            }),
+        }
     }
 
     /// landlock_restrict_self(2), after `no_new_privs`: the calling thread and its children.

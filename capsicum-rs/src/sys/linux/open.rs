@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{call, policy::Object};
+use super::{call, landlock, policy::Object};
 use crate::Error;
 
 /// An open descriptor.
@@ -39,6 +39,20 @@ impl Open {
         }
         let asked = call::wait(self.fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
         !asked.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL)))
+    }
+
+    /// On no mount, as pipes, memory and pidfds are: Landlock holds no lookup that comes to it, and
+    /// procfs has a link to it. Unlike on a directory, it passes nothing on it. What has no link
+    /// that can be opened (a socket, an eventfd) may count too.
+    pub(super) fn unmounted(self) -> bool {
+        !self.directory() && !self.socket() && landlock::unmounted(self.fd())
+    }
+
+    /// A file of no mount that may be executed: memory.
+    pub(super) fn executable_memory(self) -> bool {
+        self.unmounted()
+            && call::mode_of(self.fd())
+                .is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0)
     }
 
     pub(super) fn close_on_exec(self) -> bool {
@@ -109,7 +123,11 @@ pub(super) fn descriptors(capability: bool) -> Result<Vec<Open>, Error> {
             let fd = RawFd::try_from(number).ok()?;
             // Also leaves out the descriptor of the listing itself.
             call::fcntl(fd, libc::F_GETFD).ok()?;
-            let kind = call::mode_of(fd).map_or(0, |mode| mode & libc::S_IFMT);
+            let kind = match call::mode_of(fd) {
+                Ok(mode) => mode & libc::S_IFMT,
+                Err(_) if landlock::directory(fd) => libc::S_IFDIR,
+                Err(_) => 0,
+            };
             Some(Open { number, kind })
         })
         .collect())
