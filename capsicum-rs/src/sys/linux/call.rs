@@ -41,6 +41,34 @@ pub(super) fn install(program: &[Insn]) -> io::Result<()> {
     .map(drop)
 }
 
+/// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
+/// caller's handler of SIGCHLD does not hear of it.
+pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {
+    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; the
+    // callers have one thread, so that the child may do whatever the parent may.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, 0, 0_usize, 0_usize, 0_usize, 0_usize) })?;
+    if pid == 0 {
+        let errno = install(program).err().map_or(0, |error| error.raw_os_error().unwrap_or(1));
+        exit(u8::try_from(errno).unwrap_or(1));
+    }
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidData)?;
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is what waitpid writes.
+        match check_int(unsafe { libc::waitpid(pid, &raw mut status, libc::__WCLONE) }) {
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match libc::WEXITSTATUS(status) {
+        0 if libc::WIFEXITED(status) => Ok(()),
+        0 => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 /// `SECCOMP_FILTER_FLAG_TSYNC_ESRCH` (Linux 5.7): without it a failure is a thread id.
 const FLAG_TSYNC_ESRCH: libc::c_ulong = 16;
 
@@ -163,6 +191,21 @@ pub(super) fn descriptor_limit() -> io::Result<u64> {
     // SAFETY: the call succeeded, so that the kernel has filled it.
     let limit = unsafe { limit.assume_init() };
     Ok(limit.rlim_cur.max(limit.rlim_max))
+}
+
+/// setrlimit(2) of the size of cores: the soft limit, which is given back as it was.
+pub(super) fn core_limit(soft: u64) -> io::Result<u64> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is what getrlimit writes.
+    check_int(unsafe { libc::getrlimit(libc::RLIMIT_CORE, limit.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so that the kernel has filled it.
+    let mut limit = unsafe { limit.assume_init() };
+    let before = std::mem::replace(&mut limit.rlim_cur, soft);
+    if before != soft {
+        // SAFETY: the kernel reads the structure.
+        check_int(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) })?;
+    }
+    Ok(before)
 }
 
 /// fork(2).

@@ -51,6 +51,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         landlock: landlock.is_some(),
         signal_scope: landlock.is_some_and(Landlock::scopes),
         addressable: open.into_iter().any(open::Open::addressable),
+        reopens: false,
         pid: std::process::id(),
     })?;
     Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len })

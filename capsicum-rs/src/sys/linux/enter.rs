@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    call,
     compile::compile,
     landlock::{Landlock, Rules, conflict},
     limit,
@@ -67,9 +68,21 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
+    if held_by_landlock {
+        limit::try_out(&policy)?;
+    }
     rules.map_or(Ok(()), Rules::restrict)?;
+    // Landlock holds cores back too; without it nothing else keeps the kernel from writing one.
+    let cores = if held_by_landlock {
+        None
+    } else {
+        Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
+    };
     // The point of no return, where there are rules.
     if let Err(error) = limit::install(&policy) {
+        if let Some(soft) = cores {
+            let _ = call::core_limit(soft);
+        }
         if held_by_landlock {
             eprintln!("capsicum-rs: Landlock holds this process and the filter does not: {error}");
             std::process::abort();
@@ -90,7 +103,8 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
     let mut granted: BTreeMap<u32, Limits> = record
         .numbers
         .iter()
-        .map(|(number, held)| (*number, held.limits.intersection(&ceiling)))
+        // What was granted before may exceed the ceiling of then, and not what is asked now.
+        .map(|(number, held)| (*number, held.limits.intersection(&request.ceiling)))
         .collect();
     for (fd, limits) in &request.grants {
         let number = fd.cast_unsigned();
@@ -113,6 +127,7 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         landlock: false,
         signal_scope: false,
         addressable: false,
+        reopens: false,
         pid: std::process::id(),
     };
     policy.granted = granted
@@ -124,6 +139,8 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
             (number, Held { limits, object: object.unwrap_or_default() })
         })
         .collect();
+    policy.reopens =
+        open.iter().any(|open| policy.narrow(&policy.held(open.number).limits) && open.unmounted());
     policy.addressable = open
         .iter()
         .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
@@ -207,6 +224,14 @@ fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
     }
     for open in open {
         let limits = &policy.held(open.number).limits;
+        if !limits.rights.contains(Rights::FEXECVE) && open.executable_memory() {
+            return Err(Error::Unenforceable {
+                what: format!("`{limits}` on descriptor {}", open.number),
+                reason: "it is memory that may be executed, which Landlock does not hold back: \
+                         grant it FEXECVE, or make it with MFD_NOEXEC_SEAL"
+                    .to_owned(),
+            });
+        }
         if policy.pinned(limits) && open.close_on_exec() {
             return Err(Error::Unenforceable {
                 what: format!("`{limits}` on descriptor {}", open.number),
@@ -275,19 +300,23 @@ fn beneath(
         }
         passed = safe;
     }
+    // An absolute path starts from no descriptor: the filter takes any number for its start.
+    let mut starts: Vec<(String, Rights)> = policy
+        .granted
+        .iter()
+        .map(|(number, held)| (format!("descriptor {number}"), held.limits.rights))
+        .collect();
+    starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
     let mut held = Vec::new();
     for (to, rights) in &passed {
-        let betrayed = passed
-            .iter()
-            .filter(|(from, _)| from.directory() && from.number != to.number)
-            .find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
+        let betrayed =
+            starts.iter().find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
         match betrayed {
             Some((from, right)) => shortfalls.add(
                 format!("`{rights}` on descriptor {}", to.number),
                 format!(
-                    "Landlock cannot hold `{right}` back from it, which descriptor {} has: grant \
-                     it to both or to neither",
-                    from.number
+                    "Landlock cannot hold `{right}` back from it, which {from} has: grant it to \
+                     both or to neither",
                 ),
             )?,
             None => held.push((to, rights)),

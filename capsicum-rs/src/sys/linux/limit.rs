@@ -1,6 +1,9 @@
 //! Limiting one descriptor, by a filter of its own.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 use super::{
     call,
@@ -23,24 +26,49 @@ pub(super) fn no_new_privileges() -> Result<(), Error> {
 /// How many instructions the kernel takes: `BPF_MAXINSNS`.
 pub(super) const MOST: usize = 4096;
 
+/// Tries in a child whether the kernel would take the program after those that it has: all filters
+/// of a process together, inherited ones included, may have 32,768 instructions of its own kind.
+/// The caller has one thread.
+pub(super) fn try_out(policy: &Policy) -> Result<(), Error> {
+    // A process without any filter has the room.
+    if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
+        return Ok(());
+    }
+    call::try_install(&compile(policy, Arch::HOST)).map_err(|error| refused(&error))
+}
+
 /// Installs the program of a policy for all threads, and says how long it is.
 pub(super) fn install(policy: &Policy) -> Result<usize, Error> {
     let program = compile(policy, Arch::HOST);
     fits(program.len(), policy)?;
     no_new_privileges()?;
-    call::install(&program).map_err(|error| match error.raw_os_error() {
+    call::install(&program).map_err(|error| refused(&error))?;
+    Ok(program.len())
+}
+
+/// Why the kernel did not take a filter.
+fn refused(error: &io::Error) -> Error {
+    match error.raw_os_error() {
         Some(libc::ESRCH) => Error::Unenforceable {
             what: "a filter on every thread".to_owned(),
             reason: "another thread has a filter of its own: limit before starting threads"
+                .to_owned(),
+        },
+        Some(libc::ENOMEM) => Error::Unenforceable {
+            what: "one more filter".to_owned(),
+            reason: "the filters of this process leave no room for it: limit descriptors in one \
+                     step, with `Sandbox`"
                 .to_owned(),
         },
         Some(libc::EINVAL | libc::ENOSYS) => Error::Unenforceable {
             what: "any right".to_owned(),
             reason: format!("the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): {error}"),
         },
-        _ => Error::system("seccomp(SECCOMP_SET_MODE_FILTER)", error),
-    })?;
-    Ok(program.len())
+        code => Error::system(
+            "seccomp(SECCOMP_SET_MODE_FILTER)",
+            code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error),
+        ),
+    }
 }
 
 /// Refuses a program that the kernel would not take.
@@ -86,6 +114,7 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
         landlock: true,
         signal_scope: true,
         addressable: false,
+        reopens: false,
         pid: std::process::id(),
     })?;
     record.numbers.insert(number, held);

@@ -60,6 +60,8 @@ pub(super) struct Policy {
     pub(super) signal_scope: bool,
     /// Whether some descriptor that has the ceiling is a socket that takes addresses.
     pub(super) addressable: bool,
+    /// Whether something that has less than the ceiling may be opened through procfs.
+    pub(super) reopens: bool,
     /// The process that enters.
     pub(super) pid: u32,
 }
@@ -144,10 +146,10 @@ impl Policy {
             Fact::Landlock => self.landlock,
             Fact::SignalScope => self.signal_scope,
             Fact::Executes => self.all().any(|held| held.rights.contains(Rights::FEXECVE)),
-            Fact::CeilingExecutes => self.ceiling.rights.contains(Rights::FEXECVE),
             Fact::MappingsExecute => self.all().all(|held| {
                 !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
             }),
+            Fact::Reopens => self.reopens,
             Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),
         }
     }
@@ -178,7 +180,9 @@ impl Policy {
                 limits.rights.contains(Rights::WRITE)
                     && (object.addressless
                         || limits.rights.contains(Rights::CONNECT)
-                            && !(self.addressable && self.kind != Kind::Limit))
+                            // What is pinned and takes no address is known to.
+                            && !((self.addressable || self.pinned(limits))
+                                && self.kind != Kind::Limit))
             }
             Need::Everywhere(rights) => self.everywhere(rights),
         }

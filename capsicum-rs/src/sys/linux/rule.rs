@@ -74,12 +74,12 @@ pub(super) enum Fact {
     SignalScope,
     /// Some descriptor may be executed.
     Executes,
-    /// A descriptor that is created from here on may be executed.
-    CeilingExecutes,
     /// Whatever may be mapped may also be mapped for execution.
     MappingsExecute,
     /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
     SomeNarrow,
+    /// One of those is on no mount, so that Landlock lets it be opened again through procfs.
+    Reopens,
 }
 
 /// What a call needs of a descriptor.

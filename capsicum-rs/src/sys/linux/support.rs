@@ -86,6 +86,7 @@ fn rights(filters: &Result<String, String>, lacks_landlock: Option<&String>) -> 
         landlock: lacks_landlock.is_none(),
         signal_scope: true,
         addressable: false,
+        reopens: false,
         pid: 0,
     };
     Rights::each()

@@ -4,6 +4,7 @@
 //! the same; the others say, without the table, what each call must come to: as attacks.
 
 mod agree;
+mod escapes;
 mod identity;
 mod names;
 mod needs;
@@ -45,6 +46,7 @@ fn policy(kind: Kind, ceiling: impl Into<Limits>) -> Policy {
         landlock: true,
         signal_scope: true,
         addressable: false,
+        reopens: false,
         pid: OWN,
     }
 }

@@ -145,11 +145,11 @@ const SELECT: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-/// Anonymous memory that may be executed is a program out of nowhere: where it could be, only
-/// memory that is sealed against execution (Linux 6.3) may be had.
+/// Anonymous memory that may be executed is a program out of nowhere: where anything may be
+/// executed, so may memory, through procfs and past Landlock. There only memory that is sealed against execution (Linux 6.3) may be had.
 const MEMFD: &[Step] = &[
     Step::Refuse(
-        &[When::Fact(Fact::CeilingExecutes), When::Clear(1, libc::MFD_NOEXEC_SEAL)],
+        &[When::Fact(Fact::Executes), When::Clear(1, libc::MFD_NOEXEC_SEAL)],
         Refusal::Global,
     ),
     Step::Allow(&[]),
@@ -181,6 +181,11 @@ const FCNTL: &[Step] = &[
     )]),
     Step::Need(&[When::Is(1, command(libc::F_GETFL))], Need::Fcntl(0, Fcntls::GETFL)),
     Step::Need(&[When::Is(1, command(libc::F_SETFL))], Need::Fcntl(0, Fcntls::SETFL)),
+    // A terminal makes its foreground group the owner by itself.
+    Step::Refuse(
+        &[When::Is(1, command(libc::F_SETFL)), When::Any(2, command(libc::O_ASYNC))],
+        Refusal::Global,
+    ),
     Step::Need(&[When::OneOf(1, OWNER_GET)], Need::Fcntl(0, Fcntls::GETOWN)),
     Step::Need(&[When::OneOf(1, OWNER_SET)], Need::Fcntl(0, Fcntls::SETOWN)),
     Step::Allow(&[When::OneOf(1, OWNER_SET), When::Named(Names::SIGNALS)]),

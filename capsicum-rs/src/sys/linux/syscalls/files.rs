@@ -28,7 +28,8 @@ pub(super) const ROWS: &[Row] = &[
     row("getdents", 78, NONE, rules!(on 0, READ)),
     row("getdents64", 217, 61, rules!(on 0, READ)),
     row("fgetxattr", 193, 10, rules!(on 0, EXTATTR_GET)),
-    row("fsetxattr", 190, 7, rules!(on 0, EXTATTR_SET)),
+    // The name is in memory: access lists are attributes, and some of them are the mode.
+    row("fsetxattr", 190, 7, rules!(on 0, EXTATTR_SET | ACL_SET | FCHMOD)),
     row("flistxattr", 196, 13, rules!(on 0, EXTATTR_LIST)),
     row("fremovexattr", 199, 16, rules!(on 0, EXTATTR_DELETE)),
     // Beneath a directory, held by Landlock.
@@ -108,6 +109,12 @@ const OPENAT: &[Step] = &[
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
     Step::Refuse(&[When::Any(2, !PLAIN)], Refusal::Global),
     Step::Refuse(&[When::Masked(2, ACCESS, ACCESS)], Refusal::Global),
+    // `/proc/self/fd/N` is a link that comes to the object itself, and Landlock holds back none of
+    // those that are on no mount. As the last part of a path it is not followed so.
+    Step::Refuse(
+        &[When::Fact(Fact::Reopens), When::Clear(2, bits(libc::O_NOFOLLOW))],
+        Refusal::NotCapable,
+    ),
     Step::Need(&[When::Masked(2, ACCESS, RDONLY)], Need::Right(0, Rights::READ)),
     Step::Need(&[When::Masked(2, ACCESS, RDWR)], Need::Right(0, Rights::READ)),
     Step::Need(&[When::Any(2, WRONLY | RDWR)], Need::Right(0, Rights::WRITE)),

@@ -39,8 +39,8 @@ pub(super) const ROWS: &[Row] = &[
     row("landlock_create_ruleset", 444, 444, rules!(free)),
     row("landlock_add_rule", 445, 445, rules!(free)),
     row("landlock_restrict_self", 446, 446, rules!(free)),
-    row("setrlimit", 160, 164, rules!(free)),
-    row("prlimit64", 302, 261, rules!(own 0)),
+    row("setrlimit", 160, 164, SETRLIMIT),
+    row("prlimit64", 302, 261, PRLIMIT),
     row("umask", 95, 166, rules!(free)),
     row("setsid", 112, 157, rules!(free)),
     row("capget", 125, 90, rules!(free)),
@@ -187,6 +187,8 @@ const EXECVEAT: &[Step] = &[
     Step::Need(&[], Need::Right(0, Rights::FEXECVE)),
     Step::Need(&[When::Clear(4, bits(libc::AT_EMPTY_PATH))], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
+    // The path need not be empty: a program without names of programs executes none.
+    Step::Refuse(&[When::Unless(Fact::Capability)], Refusal::Global),
     Step::Allow(&[]),
 ];
 
@@ -224,6 +226,31 @@ const PRCTL: &[Step] = &[
             bits(libc::PR_SET_VMA),
         ],
     )]),
+    Step::Refuse(&[], Refusal::Global),
+];
+
+/// `RLIMIT_CORE`, whose type differs between C libraries.
+const CORE: u32 = 4;
+
+/// A core is a file that the kernel writes to the working directory. Landlock holds that back;
+/// without it entering sets the limit of cores to 0, and here it stays.
+const SETRLIMIT: &[Step] = &[
+    Step::Refuse(
+        &[When::Fact(Fact::Capability), When::Unless(Fact::Landlock), When::Is(0, CORE)],
+        Refusal::Global,
+    ),
+    Step::Allow(&[]),
+];
+
+/// The same, of the own process, where the new limit is not null.
+const PRLIMIT: &[Step] = &[
+    Step::Allow(&[When::Named(Names::PROCESSES)]),
+    Step::Allow(&[When::Is(0, 0), When::Null(2)]),
+    Step::Refuse(
+        &[When::Fact(Fact::Capability), When::Unless(Fact::Landlock), When::Is(1, CORE)],
+        Refusal::Global,
+    ),
+    Step::Allow(&[When::Is(0, 0)]),
     Step::Refuse(&[], Refusal::Global),
 ];
 

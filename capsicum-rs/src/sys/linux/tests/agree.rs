@@ -53,7 +53,7 @@ prop_compose! {
             (limits(), any::<bool>(), any::<bool>()),
             0..60,
         ),
-        facts in any::<[bool; 4]>(),
+        facts in any::<[bool; 5]>(),
     ) -> Policy {
         Policy {
             kind,
@@ -68,6 +68,7 @@ prop_compose! {
             landlock: facts[1],
             signal_scope: facts[2],
             addressable: facts[3],
+            reopens: facts[4],
             pid: OWN,
         }
     }

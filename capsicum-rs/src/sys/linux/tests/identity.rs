@@ -148,5 +148,7 @@ fn anonymous_memory_is_not_a_program() {
     expect(&policy(Kind::Enter, Rights::ALL), "memfd_create", &[POINTER, 1], GLOBAL);
     expect(&policy(Kind::Enter, Rights::ALL), "memfd_create", &[POINTER, 1 | noexec], ALLOWED);
     // Where a new descriptor may not be executed, neither may this one.
-    expect(&only(Rights::FEXECVE), "memfd_create", &[POINTER, 1], ALLOWED);
+    // A path that leads to it through procfs starts from any number that may be executed.
+    expect(&only(Rights::FEXECVE), "memfd_create", &[POINTER, 1], GLOBAL);
+    expect(&only(Rights::READ), "memfd_create", &[POINTER, 1], ALLOWED);
 }
