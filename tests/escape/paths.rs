@@ -154,7 +154,16 @@ fn executes(from: RawFd, path: &std::ffi::CStr) -> Result<bool, String> {
     Ok(!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 1))
 }
 
-/// A file that exits with 0: 64-bit ELF, one loaded segment. Its code is exit(0).
+/// What is pinned may not be close-on-exec.
+fn stays(file: &File) -> Result<(), String> {
+    prepared(
+        "F_SETFD",
+        call(libc::SYS_fcntl, &[number(file.as_raw_fd()), libc::F_SETFD as usize, 0]),
+    )
+    .map(drop)
+}
+
+/// A program that exits with 0.
 fn write_program(memory: &OwnedFd) -> Result<(), String> {
     let program = prepared("/bin/true", fs::read("/bin/true"))?;
     use std::io::Write;
@@ -166,6 +175,8 @@ fn memory_executed(_: &Path) -> Outcome {
     let program = prepared("open", File::open("/bin/true"))?;
     // The loader and the libraries of the program that is tried.
     let usr = prepared("open", File::open("/usr"))?;
+    stays(&program)?;
+    stays(&usr)?;
     let content = prepared("/bin/true", fs::read("/bin/true"))?;
     let uses = Rights::READ | Rights::WRITE | Rights::SEEK | Rights::MMAP_R;
     let entered = Sandbox::new()
@@ -204,6 +215,9 @@ fn old_memory_executed(_: &Path) -> Outcome {
     // Nothing is left that is open for writing.
     let program = prepared("open", File::open("/bin/true"))?;
     let usr = prepared("open", File::open("/usr"))?;
+    for file in [&memory, &program, &usr] {
+        stays(file)?;
+    }
     let entered = Sandbox::new()
         .grant(&memory, Rights::READ)
         .grant(&program, Rights::FEXECVE | Rights::READ)

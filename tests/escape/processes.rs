@@ -187,7 +187,7 @@ fn children(_: &Path) -> Outcome {
 
 fn others(_: &Path) -> Outcome {
     let pid = bystander()?;
-    let memory = prepared("open", File::open(format!("/proc/{pid}/mem")))?;
+    let memory = prepared("open", File::open(format!("/proc/{pid}/status")))?;
     prepared("enter", Sandbox::new().grant(&memory, Rights::FSTAT).enter())?;
     let pid = number(pid);
     let mut bytes = [0_u8; 8];
