@@ -1,0 +1,147 @@
+//! Signals that are passed on, and how a process waits for them.
+
+use std::{
+    mem::{self, MaybeUninit},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use libc::{c_int, pid_t, sigset_t};
+
+use super::calls::{self, Errno};
+
+/// Not passed on: faults of the process itself, what cannot be caught, and what the terminal tells
+/// a process about itself.
+const OWN: [c_int; 11] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    /// Which.
+    pub(super) signal: c_int,
+    /// Whether the kernel sent it: a terminal signals its whole foreground group, so that the
+    /// program had it too.
+    pub(super) by_kernel: bool,
+}
+
+/// The signals that are passed on, and `SIGCHLD`.
+fn passed_on() -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set, sigdelset changes an initialised one.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in OWN {
+            libc::sigdelset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// sigprocmask(2): holds back what is to be passed on, and returns the mask as it was.
+pub(super) fn hold() -> sigset_t {
+    // A parent that ignores SIGCHLD would have our children vanish unreaped.
+    // SAFETY: setting the default action touches no memory of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    let set = passed_on();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: `set` is initialised, and the call initialises `before`: its arguments are valid.
+    unsafe {
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, before.as_mut_ptr());
+        before.assume_init()
+    }
+}
+
+/// sigprocmask(2), and the default action for `SIGPIPE`, which the Rust runtime ignores.
+pub(super) fn restore(mask: &sigset_t) {
+    // SAFETY: the mask is initialised; setting the default action touches no memory of ours.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::sigprocmask(libc::SIG_SETMASK, mask, ptr::null_mut());
+    }
+}
+
+/// sigwaitinfo(2).
+pub(super) fn wait() -> Option<Arrived> {
+    let set = passed_on();
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    // SAFETY: `set` is initialised and the kernel fills `info` where it returns a signal.
+    let signal = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
+    if signal < 0 {
+        return None;
+    }
+    // SAFETY: a signal was returned, so that `info` is filled.
+    let code = unsafe { info.assume_init() }.si_code;
+    Some(Arrived { signal, by_kernel: code > 0 })
+}
+
+/// signalfd(2) over the signals that [`hold`] holds back.
+pub(super) fn descriptor() -> Result<OwnedFd, Errno> {
+    let set = passed_on();
+    // SAFETY: `set` is initialised.
+    let number = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC) };
+    calls::checked(number.into())?;
+    // SAFETY: the kernel just returned this descriptor and nothing else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes a signal from a [`descriptor`].
+pub(super) fn take(descriptor: &OwnedFd) -> Option<Arrived> {
+    let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+    let size = mem::size_of::<libc::signalfd_siginfo>();
+    // SAFETY: the buffer has the stated size.
+    let read = unsafe { libc::read(descriptor.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+    if usize::try_from(read) != Ok(size) {
+        return None;
+    }
+    // SAFETY: the kernel filled all of it.
+    let info = unsafe { info.assume_init() };
+    Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, by_kernel: info.ssi_code > 0 })
+}
+
+/// ppoll(2) for input or a hang-up on any of some descriptors, with this mask meanwhile if one is
+/// given; says which are ready.
+pub(super) fn ready<const N: usize>(
+    descriptors: [RawFd; N],
+    mask: Option<&sigset_t>,
+    block: bool,
+) -> [bool; N] {
+    let mut polled =
+        descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let timeout = if block { ptr::null() } else { &raw const now };
+    let mask = mask.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the array has N entries; timeout and mask are null or valid.
+    let answer = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, timeout, mask) };
+    polled.map(|entry| answer > 0 && entry.revents != 0)
+}
+
+/// Stops the calling process, as the terminal's stop character would have.
+pub(super) fn stop_self() {
+    // SAFETY: takes no pointer.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+/// Passes a signal on.
+pub(super) fn pass_on(arrived: Arrived, to: pid_t) {
+    if !arrived.by_kernel {
+        calls::kill(to, arrived.signal);
+    }
+}
+
+/// sigprocmask(2): as it was before [`hold`].
+pub(super) fn restore_mask(mask: &sigset_t) {
+    // SAFETY: the mask is initialised.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask, ptr::null_mut()) };
+}
