@@ -213,6 +213,12 @@ fn one_line(error: &clap::Error) -> String {
         return "a command is missing: run, demo or doctor".to_owned();
     }
     let text = error.render().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    // What may be given instead.
+    match lines.next().map(str::trim).filter(|line| line.starts_with("[possible values")) {
+        Some(values) => format!("{first} {values}"),
+        None => first.to_owned(),
+    }
 }

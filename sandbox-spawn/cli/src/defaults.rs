@@ -45,7 +45,8 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     (&file).take(256).read_to_end(&mut head).ok()?;
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|&byte| byte == b'\n').next()?;
-        let name = line.split(|&byte| byte == b' ' || byte == b'\t').find(|part| !part.is_empty())?;
+        let name =
+            line.split(|&byte| byte == b' ' || byte == b'\t').find(|part| !part.is_empty())?;
         return Some(PathBuf::from(OsStr::from_bytes(name)));
     }
     elf_interpreter(&file, &head)

@@ -36,8 +36,9 @@ impl Environment {
             }
             let value = match equals {
                 Some(at) => OsStr::from_bytes(&bytes[at + 1..]).to_owned(),
-                None => env::var_os(&name)
-                    .ok_or_else(|| fault("there is no such variable to pass on: give NAME=VALUE"))?,
+                None => env::var_os(&name).ok_or_else(|| {
+                    fault("there is no such variable to pass on: give NAME=VALUE")
+                })?,
             };
             variables.insert(name, value);
         }

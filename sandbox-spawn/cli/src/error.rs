@@ -49,9 +49,4 @@ impl Error {
     pub(crate) fn system(operation: impl Into<String>, source: io::Error) -> Self {
         Self::System { operation: operation.into(), source }
     }
-
-    /// The error that `errno` holds, with what was tried.
-    pub(crate) fn last(operation: impl Into<String>) -> Self {
-        Self::system(operation, io::Error::last_os_error())
-    }
 }

@@ -125,9 +125,10 @@ impl Grants {
         let mut links = self.links.clone();
         for name in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             if let Ok(found) = resolve::resolve(Path::new("/"), Path::new(name)) {
-                let leads_somewhere = self.grants.keys().any(|path| {
-                    path.starts_with(&found.real) || found.real.starts_with(path)
-                });
+                let leads_somewhere = self
+                    .grants
+                    .keys()
+                    .any(|path| path.starts_with(&found.real) || found.real.starts_with(path));
                 if leads_somewhere {
                     links.extend(found.links);
                 }
@@ -141,9 +142,11 @@ impl Grants {
     /// the rights along a path, so that alone it cannot hold this.
     pub(crate) fn narrowed(&self) -> Option<(&Grant, &Grant)> {
         self.iter().filter(|grant| grant.asked && !grant.access.write).find_map(|grant| {
-            let above = grant.path.parent()?.ancestors().find_map(|path| {
-                self.grants.get(path).filter(|above| above.access.write)
-            })?;
+            let above = grant
+                .path
+                .parent()?
+                .ancestors()
+                .find_map(|path| self.grants.get(path).filter(|above| above.access.write))?;
             Some((grant, above))
         })
     }

@@ -79,10 +79,7 @@ mod tests {
         assert_eq!(found.real, base.join("a/b"));
         assert_eq!(
             found.links,
-            [
-                (base.join("m"), base.join("l/b")),
-                (base.join("l"), PathBuf::from("a")),
-            ]
+            [(base.join("m"), base.join("l/b")), (base.join("l"), PathBuf::from("a")),]
         );
     }
 

@@ -43,7 +43,6 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 fn access(path: &Path, mode: libc::c_int) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a string that ends in NUL and outlives the call.
-    let answer =
-        unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) };
+    let answer = unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -57,9 +57,7 @@ pub(super) fn clone_tree(path: &CStr, recursive: bool) -> Result<OwnedFd, Errno>
         flags |= libc::AT_RECURSIVE.cast_unsigned();
     }
     // SAFETY: the path is a string that outlives the call.
-    descriptor(unsafe {
-        libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags)
-    })
+    descriptor(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
 }
 
 /// mount_setattr(2): adds attributes to a mount and to all beneath it if `recursive`.
@@ -147,9 +145,8 @@ pub(super) fn new_mount(
 pub(super) fn make_mounts_private() -> Result<(), Errno> {
     let flags = libc::MS_REC | libc::MS_PRIVATE;
     // SAFETY: the target is a string; source, type and data are not used with these flags.
-    let answer = unsafe {
-        libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), flags, ptr::null())
-    };
+    let answer =
+        unsafe { libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), flags, ptr::null()) };
     checked(answer.into()).map(drop)
 }
 
@@ -212,7 +209,8 @@ pub(super) fn refer(path: &CStr) -> Result<OwnedFd, Errno> {
 /// open(2), write(2) of a whole small text.
 pub(super) fn write_file(path: &CStr, text: &[u8]) -> Result<(), Errno> {
     // SAFETY: the path is a string.
-    let file = descriptor(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) }.into())?;
+    let file =
+        descriptor(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) }.into())?;
     // SAFETY: the buffer is as long as stated.
     let written = unsafe { libc::write(file.as_raw_fd(), text.as_ptr().cast(), text.len()) };
     if checked(written as c_long)? == text.len() as c_long { Ok(()) } else { Err(libc::EIO) }

@@ -17,7 +17,7 @@ mod wrapper;
 use std::{ffi::CString, fs, io, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
 
 pub(crate) use attacks::attack;
-pub(crate) use bait::Bait;
+pub(crate) use bait::{Bait, WATCHED};
 pub(crate) use wrapper::{levels, run};
 
 /// Settings of the kernel that take namespaces away, and the value with which they do.

@@ -23,10 +23,7 @@ pub(super) fn map_ids(prepared: &Prepared<'_>) -> Result<(), Report> {
 ///
 /// Everything is cloned before the new root covers the old one, so that no path is looked up
 /// through what is being built.
-pub(super) fn enter(
-    prepared: &Prepared<'_>,
-    clones: &mut [Option<OwnedFd>],
-) -> Result<(), Report> {
+pub(super) fn enter(prepared: &Prepared<'_>, clones: &mut [Option<OwnedFd>]) -> Result<(), Report> {
     calls::make_mounts_private().map_err(|errno| Report::new(Step::Private, errno))?;
     let made = calls::new_mount(c"tmpfs", &[(c"mode", c"0755")], PLAIN);
     let root = made.map_err(|errno| Report::new(Step::Root, errno))?;

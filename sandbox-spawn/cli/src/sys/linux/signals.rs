@@ -117,8 +117,7 @@ pub(super) fn ready<const N: usize>(
     mask: Option<&sigset_t>,
     block: bool,
 ) -> [bool; N] {
-    let mut polled =
-        descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let timeout = if block { ptr::null() } else { &raw const now };
     let mask = mask.map_or(ptr::null(), ptr::from_ref);

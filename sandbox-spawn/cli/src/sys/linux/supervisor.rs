@@ -121,8 +121,7 @@ fn close_all_but(keep: [i32; 2]) {
 /// Reaps, and passes signals on, until the program ends or the wrapper is gone.
 fn serve(program: pid_t, arrivals: &OwnedFd, alive: &OwnedFd) -> u8 {
     loop {
-        let [signal, gone] =
-            signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd()], None, true);
+        let [signal, gone] = signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd()], None, true);
         if gone {
             // 128 + SIGKILL; nobody reads it.
             return 137;

@@ -1,9 +1,14 @@
 //! The wrapper's own part: choosing the level, starting the supervisor, passing signals on.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
 };
 
 use libc::pid_t;
@@ -64,11 +69,8 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, Error> {
 
 /// What Landlock alone cannot hold is refused.
 fn holds_without_root(plan: &Plan, reasons: &[String]) -> Result<(), Error> {
-    let because = if reasons.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", reasons.join("; "))
-    };
+    let because =
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
     if plan.proc {
         return Err(Error::Unenforceable(format!(
             "--proc needs the level `directories`; here it would show the host's processes{because}"
@@ -190,30 +192,34 @@ fn explain(prepared: &Prepared<'_>, means: Means, report: &Report) -> Refusal {
         Step::Fresh => fatal(format!("{path} cannot be made in the sandbox")),
         Step::Privileges => fatal("giving up privileges".to_owned()),
         Step::Start => fatal("starting a process".to_owned()),
-        Step::Directory => {
-            fatal(format!("--chdir {}", prepared.plan.directory.display()))
-        }
+        Step::Directory => fatal(format!("--chdir {}", prepared.plan.directory.display())),
         Step::Refer => fatal(format!("{path} cannot be opened in the sandbox")),
         Step::Confine if means == Means::Landlock => Refusal::Unavailable(text.clone()),
         Step::Confine => Refusal::Fatal(Error::Unenforceable(text.clone())),
         Step::Execute if matches!(*errno, libc::ENOENT | libc::ENOTDIR) => {
-            Refusal::Fatal(Error::NotFound { hint: hint(prepared), command })
+            Refusal::Fatal(not_found(prepared))
         }
         Step::Execute => Refusal::Fatal(Error::NotExecutable { command, source: source() }),
     }
 }
 
-/// A file that is there and yet is not found lacks its interpreter.
-fn hint(prepared: &Prepared<'_>) -> &'static str {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
-
-    let there = |candidate: &std::ffi::CString| {
-        Path::new(OsStr::from_bytes(candidate.as_bytes())).exists()
+/// A command that nothing in the sandbox answers to. One that is there on the host is not granted,
+/// or is no program, or lacks its interpreter.
+fn not_found(prepared: &Prepared<'_>) -> Error {
+    let command = prepared.plan.name.clone();
+    let paths = || {
+        let candidates = prepared.plan.candidates.iter();
+        candidates.map(|candidate| Path::new(OsStr::from_bytes(candidate.as_bytes())))
     };
-    if prepared.plan.candidates.iter().any(there) {
-        ", nor is what it needs to start: grant its file and its interpreter with --read"
+    if paths().any(crate::sys::is_executable) {
+        let hint =
+            ", nor is what it needs to start: grant its file and its interpreter with --read";
+        Error::NotFound { hint, command }
+    } else if paths().any(Path::exists) {
+        let source = io::Error::from_raw_os_error(libc::EACCES);
+        Error::NotExecutable { command, source }
     } else {
-        ""
+        Error::NotFound { hint: "", command }
     }
 }
 

@@ -165,12 +165,7 @@ pub(super) fn device(options: &AttackOptions) -> Attempt {
     call(
         "mknodat",
         libc::SYS_mknodat,
-        &mut [
-            Arg::Int(libc::AT_FDCWD.into()),
-            Arg::Text(&name),
-            Arg::Int(mode),
-            Arg::Int(device),
-        ],
+        &mut [Arg::Int(libc::AT_FDCWD.into()), Arg::Text(&name), Arg::Int(mode), Arg::Int(device)],
     )?;
     let _ = fs::remove_file(&path);
     Ok(Outcome::Did("created it".to_owned()))

@@ -144,8 +144,9 @@ fn one(options: &AttackOptions, attempt: fn(&AttackOptions) -> Attempt) -> Resul
     if child == 0 {
         // SAFETY: takes no pointer.
         unsafe { libc::alarm(DEADLINE) };
-        let outcome = attempt(options).unwrap_or_else(|Stopped { call, errno }| {
-            Outcome::Stopped { call: call.to_owned(), errno }
+        let outcome = attempt(options).unwrap_or_else(|Stopped { call, errno }| Outcome::Stopped {
+            call: call.to_owned(),
+            errno,
         });
         calls::say(writer.as_raw_fd(), outcome.to_text().as_bytes());
         calls::exit(0);
@@ -166,4 +167,10 @@ fn one(options: &AttackOptions, attempt: fn(&AttackOptions) -> Attempt) -> Resul
         None if code < 128 => Outcome::Did("executed".to_owned()),
         None => Outcome::Killed(c_int::from(code) - 128),
     })
+}
+
+/// What the attempts are called.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ATTEMPTS.iter().map(|(name, _)| *name)
 }

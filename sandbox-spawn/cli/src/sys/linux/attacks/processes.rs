@@ -17,15 +17,15 @@ pub(super) fn signal(options: &AttackOptions) -> Attempt {
 
 pub(super) fn ptrace(options: &AttackOptions) -> Attempt {
     let attach = i64::from(libc::PTRACE_SEIZE);
-    let arguments =
-        &mut [Arg::Int(attach), Arg::Int(options.pid.into()), Arg::Int(0), Arg::Int(0)];
+    let arguments = &mut [Arg::Int(attach), Arg::Int(options.pid.into()), Arg::Int(0), Arg::Int(0)];
     call("ptrace", libc::SYS_ptrace, arguments)?;
     did("attached")
 }
 
 pub(super) fn memory(options: &AttackOptions) -> Attempt {
     let mut bytes = [0_u8; 64];
-    let vector = |address: usize, length: usize| [address.to_ne_bytes(), length.to_ne_bytes()].concat();
+    let vector =
+        |address: usize, length: usize| [address.to_ne_bytes(), length.to_ne_bytes()].concat();
     let local = vector(bytes.as_mut_ptr().expose_provenance(), bytes.len());
     let remote = vector(options.address, bytes.len());
     call(
@@ -59,11 +59,16 @@ pub(super) fn descriptor(options: &AttackOptions) -> Attempt {
 }
 
 pub(super) fn environment(options: &AttackOptions) -> Attempt {
-    files::read(Path::new(&format!("/proc/{}/environ", options.pid)))
+    readable(&format!("/proc/{}/environ", options.pid))
 }
 
 pub(super) fn environment_of_init(_: &AttackOptions) -> Attempt {
-    match files::read(Path::new("/proc/1/environ"))? {
+    readable("/proc/1/environ")
+}
+
+/// Whatever is in it is too much.
+fn readable(path: &str) -> Attempt {
+    match files::read(Path::new(path))? {
         Outcome::Read(bytes) if !bytes.is_empty() => did("read it"),
         other => Ok(other),
     }
@@ -102,27 +107,21 @@ pub(super) fn shared_memory(options: &AttackOptions) -> Attempt {
     let address = call("shmat", libc::SYS_shmat, arguments)?;
     let address = usize::try_from(address).unwrap_or_default();
     // SAFETY: shmat just mapped at least one page here, for reading, and it stays mapped.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(address), 64)
-    };
+    let bytes =
+        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(address), 64) };
     Ok(Outcome::Read(bytes.to_vec()))
 }
 
 pub(super) fn message_queue(options: &AttackOptions) -> Attempt {
-    let name = std::ffi::CString::new(format!("sandbox-spawn-demo-{}", options.pid))
-        .unwrap_or_default();
+    let name =
+        std::ffi::CString::new(format!("sandbox-spawn-demo-{}", options.pid)).unwrap_or_default();
     let flags = i64::from(libc::O_RDONLY | libc::O_NONBLOCK);
     let arguments = &mut [Arg::Text(&name), Arg::Int(flags), Arg::Int(0), Arg::Int(0)];
     let queue = call("mq_open", libc::SYS_mq_open, arguments)?;
     let mut bytes = vec![0; 8192];
     let length = i64::try_from(bytes.len()).unwrap_or_default();
-    let arguments = &mut [
-        Arg::Int(queue),
-        Arg::Out(&mut bytes),
-        Arg::Int(length),
-        Arg::Int(0),
-        Arg::Int(0),
-    ];
+    let arguments =
+        &mut [Arg::Int(queue), Arg::Out(&mut bytes), Arg::Int(length), Arg::Int(0), Arg::Int(0)];
     call("mq_timedreceive", libc::SYS_mq_timedreceive, arguments)?;
     bytes.truncate(64);
     Ok(Outcome::Read(bytes))

@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
     os::{
         fd::FromRawFd,
-        unix::{fs::PermissionsExt, process::CommandExt},
+        unix::{fs::OpenOptionsExt, process::CommandExt},
     },
     path::Path,
     process::{Command, Stdio},
@@ -40,13 +40,16 @@ fn own_file() -> Result<Vec<u8>, Stopped> {
 
 pub(super) fn written(options: &AttackOptions) -> Attempt {
     let path = options.out.join("written");
-    let outcome = fs::write(&path, own_file()?)
-        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
-    // Where modes cannot be changed, another program's mode may still allow it.
-    let written = outcome.map_err(stopped("chmod"));
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o755)
+        .open(&path)
+        .map_err(stopped("open"))?;
+    file.write_all(&own_file()?).map_err(stopped("write"))?;
+    drop(file);
     let error = Command::new(&path).arg("--version").stdout(Stdio::null()).exec();
     let _ = fs::remove_file(&path);
-    written?;
     Err(stopped("execve")(error))
 }
 
@@ -60,7 +63,8 @@ pub(super) fn memfd(_: &AttackOptions) -> Attempt {
     file.write_all(&bytes).map_err(stopped("write"))?;
     let name = env::args_os().next().unwrap_or_default();
     let name = files::text(Path::new(&name))?;
-    let arguments = [name.as_ptr().expose_provenance(), c"--version".as_ptr().expose_provenance(), 0];
+    let arguments =
+        [name.as_ptr().expose_provenance(), c"--version".as_ptr().expose_provenance(), 0];
     let arguments: Vec<u8> = arguments.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let environment = [0; 8];
     // SAFETY: takes no pointer.
