@@ -116,7 +116,7 @@ mod tests {
     fn broken_elf_files_have_no_interpreter() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("e");
-        let mut bytes = vec![0xff; 200];
+        let mut bytes = [0xff; 200];
         for length in [4, 5, 20, 64, 200] {
             bytes[..5].copy_from_slice(b"\x7fELF\x02");
             std::fs::write(&file, &bytes[..length]).unwrap();

@@ -26,8 +26,10 @@ pub(crate) enum Error {
     /// The host cannot do what was asked for.
     #[error("{0}")]
     Unenforceable(String),
+    #[allow(dead_code, reason = "FreeBSD confines no program yet")]
     #[error("{}: cannot be executed: {source}", command.display())]
     NotExecutable { command: OsString, source: io::Error },
+    #[allow(dead_code, reason = "FreeBSD confines no program yet")]
     #[error("{}: not found in the sandbox{hint}", command.display())]
     NotFound { command: OsString, hint: &'static str },
     #[error("demo: {0}")]

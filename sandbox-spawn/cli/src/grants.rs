@@ -39,6 +39,7 @@ pub(crate) struct Grants {
     links: BTreeMap<PathBuf, PathBuf>,
 }
 
+#[allow(dead_code, reason = "FreeBSD confines no program yet")]
 impl Grants {
     /// Grants a path that the caller named with an option.
     pub(crate) fn ask(

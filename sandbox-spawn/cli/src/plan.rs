@@ -19,6 +19,7 @@ use crate::{
 
 /// All that is decided before anything starts.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "FreeBSD confines no program yet")]
 pub(crate) struct Plan {
     /// What the program may reach.
     pub(crate) grants: Grants,

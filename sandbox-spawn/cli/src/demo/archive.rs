@@ -32,8 +32,11 @@ pub(super) fn list(mut archive: impl Read) -> io::Result<Vec<String>> {
         let size = number(&header[124..136]).ok_or_else(|| fault("an entry's size is wrong"))?;
         // What extends the next entry is none itself.
         if !matches!(header[156], b'L' | b'K' | b'x' | b'g') {
-            let prefix =
-                if header[257..263] == *b"ustar\0" { text(&header[345..500]) } else { "".into() };
+            let prefix = if header[257..263] == *b"ustar\0" {
+                text(&header[345..500])
+            } else {
+                String::new()
+            };
             let name = text(&header[..100]);
             names.push(if prefix.is_empty() { name } else { format!("{prefix}/{name}") });
         }

@@ -6,7 +6,9 @@ pub(crate) mod outcome;
 mod verdict;
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -115,12 +117,14 @@ fn table(rows: &[(String, Verdict)]) -> Result<(), Error> {
     let first = width(&mut rows.iter().map(|(name, _)| name.len()));
     let second = width(&mut rows.iter().map(|(_, verdict)| verdict.happened.len()));
     let mut text = format!("     {:first$}  {:second$}  stopped by\n", "attempt", "what happened");
+    // Writing to a String cannot fail.
     for (index, (name, verdict)) in rows.iter().enumerate() {
         let by = if verdict.through { "GOT THROUGH" } else { &verdict.stopped_by };
-        text += &format!("{:3}  {name:first$}  {:second$}  {by}\n", index + 1, verdict.happened);
+        let _ =
+            writeln!(text, "{:3}  {name:first$}  {:second$}  {by}", index + 1, verdict.happened);
     }
     let through = rows.iter().filter(|(_, verdict)| verdict.through).count();
-    text += &format!("\n{} attempts, {through} got through\n", rows.len());
+    let _ = writeln!(text, "\n{} attempts, {through} got through", rows.len());
     say(&text)
 }
 

@@ -1,5 +1,7 @@
 //! What an attempt of the attacker came to, and how it tells the demo: one line for each.
 
+use std::fmt::Write as _;
+
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -36,8 +38,7 @@ impl Outcome {
         match self {
             Self::Stopped { call, errno } => format!("stopped\t{errno}\t{call}"),
             Self::Read(bytes) => {
-                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("read\t{hex}")
+                format!("read\t{}", hexadecimal(bytes))
             }
             Self::Did(what) => format!("did\t{what}"),
             Self::Killed(signal) => format!("killed\t{signal}"),
@@ -65,6 +66,16 @@ impl Outcome {
             _ => return None,
         })
     }
+}
+
+/// Two digits for each byte.
+#[allow(dead_code, reason = "there is an attacker on Linux only")]
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl Attempted {

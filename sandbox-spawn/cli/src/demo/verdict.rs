@@ -107,12 +107,12 @@ fn who(attempt: &str, call: &str, errno: i32, level: Level) -> String {
         // Landlock answers the same where it has scopes.
         libc::EPERM if call == "kill" && !private => "filter or Landlock",
         libc::EPERM | libc::ENOSYS => "filter",
-        libc::EACCES => "Landlock",
+        libc::EXDEV if private => "separate mounts",
+        // A link to what may not be linked, too.
+        libc::EACCES | libc::EXDEV => "Landlock",
         libc::ENOENT if call == "shmget" || call == "mq_open" => "IPC namespace",
         libc::ENOENT if private => "private root",
         libc::EROFS => "read-only mount",
-        libc::EXDEV if private => "separate mounts",
-        libc::EXDEV => "Landlock",
         libc::ESRCH => "process namespace",
         libc::ENETUNREACH | libc::ECONNREFUSED => "network namespace",
         libc::EBADF if attempt.contains("setns") => "process namespace",

@@ -20,7 +20,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::error::Error;
+use crate::{demo::outcome::hexadecimal, error::Error};
 
 /// Attempts whose effect the demo sees by itself.
 pub(crate) const WATCHED: [&str; 6] = [
@@ -168,7 +168,7 @@ fn marker() -> io::Result<String> {
     if usize::try_from(length) != Ok(bytes.len()) {
         return Err(io::Error::last_os_error());
     }
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
 }
 
 /// Holds SIGUSR1 back, so that it is seen rather than deadly.

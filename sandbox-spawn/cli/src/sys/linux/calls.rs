@@ -213,7 +213,11 @@ pub(super) fn write_file(path: &CStr, text: &[u8]) -> Result<(), Errno> {
         descriptor(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) }.into())?;
     // SAFETY: the buffer is as long as stated.
     let written = unsafe { libc::write(file.as_raw_fd(), text.as_ptr().cast(), text.len()) };
-    if checked(written as c_long)? == text.len() as c_long { Ok(()) } else { Err(libc::EIO) }
+    match usize::try_from(written) {
+        Ok(length) if length == text.len() => Ok(()),
+        Ok(_) => Err(libc::EIO),
+        Err(_) => Err(errno()),
+    }
 }
 
 /// write(2) of a message that fits in a pipe; whether anybody reads it is not our concern.

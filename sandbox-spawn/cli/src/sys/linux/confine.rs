@@ -1,6 +1,10 @@
 //! The last steps of the process that becomes the program.
 
-use std::{ffi::CStr, os::fd::OwnedFd, ptr};
+use std::{
+    ffi::{CStr, CString},
+    os::fd::OwnedFd,
+    ptr,
+};
 
 use capsicum_rs::{
     Error, Rights,
@@ -82,8 +86,8 @@ pub(super) fn confine(prepared: &Prepared<'_>, means: Means) -> Result<(), Repor
 /// execve(2) of the first candidate that can be executed; returns why none could.
 pub(super) fn execute(prepared: &Prepared<'_>) -> Errno {
     let plan = prepared.plan;
-    let arguments = pointers(plan.arguments.iter().map(|string| string.as_c_str()));
-    let environment = pointers(plan.environment.iter().map(|string| string.as_c_str()));
+    let arguments = pointers(plan.arguments.iter().map(CString::as_c_str));
+    let environment = pointers(plan.environment.iter().map(CString::as_c_str));
     let mut worst = libc::ENOENT;
     for candidate in &plan.candidates {
         // SAFETY: the path is a string, and both arrays end in null and hold strings of `plan`,

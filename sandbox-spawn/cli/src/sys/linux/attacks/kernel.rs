@@ -3,8 +3,8 @@
 use super::{Arg, Attempt, call, files};
 use crate::{args::AttackOptions, demo::outcome::Outcome};
 
-fn did(what: &str) -> Attempt {
-    Ok(Outcome::Did(what.to_owned()))
+fn did(what: &str) -> Outcome {
+    Outcome::Did(what.to_owned())
 }
 
 pub(super) fn mount(options: &AttackOptions) -> Attempt {
@@ -21,12 +21,12 @@ pub(super) fn mount(options: &AttackOptions) -> Attempt {
         ],
     )?;
     let _ = call("umount2", libc::SYS_umount2, &mut [Arg::Text(&target), Arg::Int(0)]);
-    did("mounted")
+    Ok(did("mounted"))
 }
 
 pub(super) fn unshare(_: &AttackOptions) -> Attempt {
     call("unshare", libc::SYS_unshare, &mut [Arg::Int(libc::CLONE_NEWUSER.into())])?;
-    did("made one")
+    Ok(did("made one"))
 }
 
 pub(super) fn clone(_: &AttackOptions) -> Attempt {
@@ -34,7 +34,7 @@ pub(super) fn clone(_: &AttackOptions) -> Attempt {
     if call("clone", libc::SYS_clone, &mut [Arg::Int(flags.into())])? == 0 {
         super::calls::exit(0);
     }
-    did("made one")
+    Ok(did("made one"))
 }
 
 pub(super) fn clone3(_: &AttackOptions) -> Attempt {
@@ -48,20 +48,20 @@ pub(super) fn clone3(_: &AttackOptions) -> Attempt {
     if call("clone3", libc::SYS_clone3, &mut [Arg::In(&arguments), Arg::Int(length)])? == 0 {
         super::calls::exit(0);
     }
-    did("made one")
+    Ok(did("made one"))
 }
 
 pub(super) fn chroot(options: &AttackOptions) -> Attempt {
     let path = files::text(&options.out)?;
     call("chroot", libc::SYS_chroot, &mut [Arg::Text(&path)])?;
-    did("changed it")
+    Ok(did("changed it"))
 }
 
 pub(super) fn io_uring(_: &AttackOptions) -> Attempt {
     let mut parameters = [0; 120];
     let arguments = &mut [Arg::Int(4), Arg::Out(&mut parameters)];
     call("io_uring_setup", libc::SYS_io_uring_setup, arguments)?;
-    did("set it up")
+    Ok(did("set it up"))
 }
 
 /// getpid(2) has the number 20 for 32-bit programs; the kernel takes it from 64-bit ones too.
@@ -82,7 +82,7 @@ pub(super) fn entry_32(_: &AttackOptions) -> Attempt {
     // A kernel without 32-bit support answers with a fault, which kills, or with -ENOSYS.
     match i32::try_from(answer) {
         Ok(errno) if errno < 0 => Err(super::Stopped { call: "int 0x80", errno: -errno }),
-        _ => did("entered"),
+        _ => Ok(did("entered")),
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn entry_32(_: &AttackOptions) -> Attempt {
 #[cfg(target_arch = "x86_64")]
 pub(super) fn entry_x32(_: &AttackOptions) -> Attempt {
     call("getpid with bit 30", libc::SYS_getpid | 0x4000_0000, &mut [])?;
-    did("entered")
+    Ok(did("entered"))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -118,13 +118,13 @@ pub(super) fn add_key(_: &AttackOptions) -> Attempt {
             Arg::Int(PROCESS_KEYRING),
         ],
     )?;
-    did("added it")
+    Ok(did("added it"))
 }
 
 /// KEYCTL_GET_KEYRING_ID (0) of KEY_SPEC_SESSION_KEYRING (-3).
 pub(super) fn keyctl(_: &AttackOptions) -> Attempt {
     call("keyctl", libc::SYS_keyctl, &mut [Arg::Int(0), Arg::Int(-3), Arg::Int(0)])?;
-    did("found one")
+    Ok(did("found one"))
 }
 
 /// BPF_MAP_CREATE (0) of an array with one element of four bytes.
@@ -134,7 +134,7 @@ pub(super) fn bpf(_: &AttackOptions) -> Attempt {
         attributes[index * 4..][..4].copy_from_slice(&value.to_ne_bytes());
     }
     call("bpf", libc::SYS_bpf, &mut [Arg::Int(0), Arg::In(&attributes), Arg::Int(128)])?;
-    did("loaded")
+    Ok(did("loaded"))
 }
 
 /// PERF_TYPE_SOFTWARE (1), PERF_COUNT_SW_CPU_CLOCK (0), of this process, user space only.
@@ -149,26 +149,26 @@ pub(super) fn perf(_: &AttackOptions) -> Attempt {
         libc::SYS_perf_event_open,
         &mut [Arg::In(&attributes), Arg::Int(0), Arg::Int(-1), Arg::Int(-1), Arg::Int(0)],
     )?;
-    did("opened one")
+    Ok(did("opened one"))
 }
 
 /// UFFD_USER_MODE_ONLY (1), which needs no privilege.
 pub(super) fn userfaultfd(_: &AttackOptions) -> Attempt {
     call("userfaultfd", libc::SYS_userfaultfd, &mut [Arg::Int(1)])?;
-    did("opened one")
+    Ok(did("opened one"))
 }
 
 pub(super) fn tiocsti(_: &AttackOptions) -> Attempt {
     let request = i64::try_from(libc::TIOCSTI).unwrap_or_default();
     let arguments = &mut [Arg::Int(0), Arg::Int(request), Arg::In(b" ")];
     call("ioctl", libc::SYS_ioctl, arguments)?;
-    did("typed")
+    Ok(did("typed"))
 }
 
 pub(super) fn personality(_: &AttackOptions) -> Attempt {
     let flag = i64::from(libc::ADDR_NO_RANDOMIZE);
     call("personality", libc::SYS_personality, &mut [Arg::Int(flag)])?;
-    did("switched it off")
+    Ok(did("switched it off"))
 }
 
 pub(super) fn host_name(_: &AttackOptions) -> Attempt {
@@ -178,11 +178,11 @@ pub(super) fn host_name(_: &AttackOptions) -> Attempt {
     let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
     let length = i64::try_from(length).unwrap_or_default();
     call("sethostname", libc::SYS_sethostname, &mut [Arg::In(&name), Arg::Int(length)])?;
-    did("renamed it (to the same)")
+    Ok(did("renamed it (to the same)"))
 }
 
 pub(super) fn module(_: &AttackOptions) -> Attempt {
     let arguments = &mut [Arg::Int(-1), Arg::Text(c""), Arg::Int(0)];
     call("finit_module", libc::SYS_finit_module, arguments)?;
-    did("loaded")
+    Ok(did("loaded"))
 }

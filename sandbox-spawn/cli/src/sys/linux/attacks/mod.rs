@@ -30,6 +30,9 @@ const DEADLINE: u32 = 10;
 /// What an attempt came to: what it read or did, or where it was stopped.
 type Attempt = Result<Outcome, Stopped>;
 
+/// How an attempt is made.
+type Try = fn(&AttackOptions) -> Attempt;
+
 /// Where an attempt was stopped.
 struct Stopped {
     call: &'static str,
@@ -55,10 +58,11 @@ fn call(name: &'static str, number: c_long, arguments: &mut [Arg<'_>]) -> Result
             Arg::Out(bytes) => bytes.as_mut_ptr().addr(),
         };
     }
-    let [a, b, c, d, e, f] = words;
     // SAFETY: the attempts pass buffers as large as the call reads or writes, and none of their
     // calls changes mappings that Rust knows of. Each runs in a process of its own.
-    let answer = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let answer = unsafe {
+        libc::syscall(number, words[0], words[1], words[2], words[3], words[4], words[5])
+    };
     if answer < 0 { Err(Stopped { call: name, errno: calls::errno() }) } else { Ok(answer) }
 }
 
@@ -68,7 +72,7 @@ fn stopped(call: &'static str) -> impl FnOnce(std::io::Error) -> Stopped {
 }
 
 /// Every attempt, with what it is called in the table.
-const ATTEMPTS: &[(&str, fn(&AttackOptions) -> Attempt)] = &[
+const ATTEMPTS: &[(&str, Try)] = &[
     ("read /etc/passwd", files::passwd),
     ("read a secret by its path", files::secret),
     ("read it by `..`", files::dots),
@@ -135,7 +139,7 @@ pub(crate) fn attack(options: &AttackOptions) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn one(options: &AttackOptions, attempt: fn(&AttackOptions) -> Attempt) -> Result<Outcome, Error> {
+fn one(options: &AttackOptions, attempt: Try) -> Result<Outcome, Error> {
     let system = |operation: &'static str| {
         move |errno| Error::system(operation, std::io::Error::from_raw_os_error(errno))
     };

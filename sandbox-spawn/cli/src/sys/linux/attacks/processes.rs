@@ -5,21 +5,21 @@ use std::{fs, os::unix::fs::FileExt, path::Path};
 use super::{Arg, Attempt, call, files, stopped};
 use crate::{args::AttackOptions, demo::outcome::Outcome};
 
-fn did(what: &str) -> Attempt {
-    Ok(Outcome::Did(what.to_owned()))
+fn did(what: &str) -> Outcome {
+    Outcome::Did(what.to_owned())
 }
 
 pub(super) fn signal(options: &AttackOptions) -> Attempt {
     let arguments = &mut [Arg::Int(options.pid.into()), Arg::Int(libc::SIGUSR1.into())];
     call("kill", libc::SYS_kill, arguments)?;
-    did("signalled")
+    Ok(did("signalled"))
 }
 
 pub(super) fn ptrace(options: &AttackOptions) -> Attempt {
     let attach = i64::from(libc::PTRACE_SEIZE);
     let arguments = &mut [Arg::Int(attach), Arg::Int(options.pid.into()), Arg::Int(0), Arg::Int(0)];
     call("ptrace", libc::SYS_ptrace, arguments)?;
-    did("attached")
+    Ok(did("attached"))
 }
 
 pub(super) fn memory(options: &AttackOptions) -> Attempt {
@@ -55,7 +55,7 @@ pub(super) fn descriptor(options: &AttackOptions) -> Attempt {
     let process = call("pidfd_open", libc::SYS_pidfd_open, arguments)?;
     let arguments = &mut [Arg::Int(process), Arg::Int(0), Arg::Int(0)];
     call("pidfd_getfd", libc::SYS_pidfd_getfd, arguments)?;
-    did("took it")
+    Ok(did("took it"))
 }
 
 pub(super) fn environment(options: &AttackOptions) -> Attempt {
@@ -69,7 +69,7 @@ pub(super) fn environment_of_init(_: &AttackOptions) -> Attempt {
 /// Whatever is in it is too much.
 fn readable(path: &str) -> Attempt {
     match files::read(Path::new(path))? {
-        Outcome::Read(bytes) if !bytes.is_empty() => did("read it"),
+        Outcome::Read(bytes) if !bytes.is_empty() => Ok(did("read it")),
         other => Ok(other),
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn limits(options: &AttackOptions) -> Attempt {
             Arg::Out(&mut old),
         ],
     )?;
-    did("reached it")
+    Ok(did("reached it"))
 }
 
 pub(super) fn setns(options: &AttackOptions) -> Attempt {
@@ -96,7 +96,7 @@ pub(super) fn setns(options: &AttackOptions) -> Attempt {
     let process = call("pidfd_open", libc::SYS_pidfd_open, arguments).unwrap_or(-1);
     let arguments = &mut [Arg::Int(process), Arg::Int(libc::CLONE_NEWNS.into())];
     call("setns", libc::SYS_setns, arguments)?;
-    did("joined them")
+    Ok(did("joined them"))
 }
 
 pub(super) fn shared_memory(options: &AttackOptions) -> Attempt {

@@ -17,7 +17,7 @@ use crate::{args::AttackOptions, demo::outcome::Outcome};
 pub(super) fn become_other(_: &AttackOptions) -> Attempt {
     // SAFETY: always succeeds.
     let own = unsafe { libc::getuid() };
-    let other = if own == 0 { 1 } else { 0 };
+    let other = i64::from(own == 0);
     let arguments = &mut [Arg::Int(other), Arg::Int(other), Arg::Int(other)];
     call("setresuid", libc::SYS_setresuid, arguments)?;
     Ok(Outcome::Did(format!("became {other}")))
