@@ -26,6 +26,9 @@ const OWN: [c_int; 11] = [
     libc::SIGTTOU,
 ];
 
+/// Those with which somebody asks a process to end.
+pub(super) const DEADLY: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived {
@@ -72,20 +75,6 @@ pub(super) fn restore(mask: &sigset_t) {
     }
 }
 
-/// sigwaitinfo(2).
-pub(super) fn wait() -> Option<Arrived> {
-    let set = passed_on();
-    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
-    // SAFETY: `set` is initialised and the kernel fills `info` where it returns a signal.
-    let signal = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
-    if signal < 0 {
-        return None;
-    }
-    // SAFETY: a signal was returned, so that `info` is filled.
-    let code = unsafe { info.assume_init() }.si_code;
-    Some(Arrived { signal, by_kernel: code > 0 })
-}
-
 /// signalfd(2) over the signals that [`hold`] holds back.
 pub(super) fn descriptor() -> Result<OwnedFd, Errno> {
     let set = passed_on();
@@ -110,19 +99,12 @@ pub(super) fn take(descriptor: &OwnedFd) -> Option<Arrived> {
     Some(Arrived { signal: c_int::try_from(info.ssi_signo).ok()?, by_kernel: info.ssi_code > 0 })
 }
 
-/// ppoll(2) for input or a hang-up on any of some descriptors, with this mask meanwhile if one is
-/// given; says which are ready.
-pub(super) fn ready<const N: usize>(
-    descriptors: [RawFd; N],
-    mask: Option<&sigset_t>,
-    block: bool,
-) -> [bool; N] {
+/// poll(2) for input or a hang-up on any of some descriptors; says which are ready.
+pub(super) fn ready<const N: usize>(descriptors: [RawFd; N], block: bool) -> [bool; N] {
     let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    let timeout = if block { ptr::null() } else { &raw const now };
-    let mask = mask.map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: the array has N entries; timeout and mask are null or valid.
-    let answer = unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, timeout, mask) };
+    let timeout = if block { -1 } else { 0 };
+    // SAFETY: the array has N entries.
+    let answer = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
     polled.map(|entry| answer > 0 && entry.revents != 0)
 }
 

@@ -33,8 +33,11 @@ pub(super) struct Task<'t> {
 /// Sets the sandbox up, starts the program in it, and ends with what the program ended with.
 pub(super) fn supervise(mut task: Task<'_>) -> ! {
     match start(&mut task) {
-        Ok((program, arrivals)) => {
+        Ok((program, arrivals, hold)) => {
+            // The wrapper takes the end of the reports for the start of the program, and the
+            // program starts when nobody else can keep that from it.
             drop(task.report);
+            drop(hold);
             // Whoever reads what the program writes must see the end when the program ends.
             let keep = [arrivals.as_raw_fd(), task.alive.as_raw_fd()];
             close_all_but(keep);
@@ -51,7 +54,9 @@ pub(super) fn supervise(mut task: Task<'_>) -> ! {
     }
 }
 
-fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd), Report> {
+/// Returns the process that becomes the program once the last descriptor is closed, and where
+/// signals arrive.
+fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd, OwnedFd), Report> {
     let privileges = |errno| Report::new(Step::Privileges, errno);
     if task.means == Means::Landlock {
         calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(privileges)?;
@@ -60,7 +65,7 @@ fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd), Report> {
         calls::control(libc::PR_SET_PDEATHSIG, kill, 0).map_err(privileges)?;
     }
     // The wrapper may have gone before that was said.
-    if signals::ready([task.alive.as_raw_fd()], None, false)[0] {
+    if signals::ready([task.alive.as_raw_fd()], false)[0] {
         calls::exit(crate::NOTHING_RUN.into());
     }
     match task.means {
@@ -80,14 +85,17 @@ fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd), Report> {
     // wrapper, which it has a copy of. Execution lifts this for the program.
     calls::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(privileges)?;
     let arrivals = signals::descriptor().map_err(|errno| Report::new(Step::Start, errno))?;
+    let (go, hold) = calls::pipe().map_err(|errno| Report::new(Step::Start, errno))?;
     let own = std::process::id();
     match calls::fork_into(0).map_err(|errno| Report::new(Step::Start, errno))? {
         0 => {
+            drop(hold);
+            while !signals::ready([go.as_raw_fd()], true)[0] {}
             let report = become_program(task, own).unwrap_err();
             report.send(&task.report);
             calls::exit(crate::NOTHING_RUN.into())
         }
-        program => Ok((program, arrivals)),
+        program => Ok((program, arrivals, hold)),
     }
 }
 
@@ -121,7 +129,7 @@ fn close_all_but(keep: [i32; 2]) {
 /// Reaps, and passes signals on, until the program ends or the wrapper is gone.
 fn serve(program: pid_t, arrivals: &OwnedFd, alive: &OwnedFd) -> u8 {
     loop {
-        let [signal, gone] = signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd()], None, true);
+        let [signal, gone] = signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd()], true);
         if gone {
             // 128 + SIGKILL; nobody reads it.
             return 137;

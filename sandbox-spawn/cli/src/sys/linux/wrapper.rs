@@ -19,7 +19,7 @@ use super::{
     orphans,
     prepared::Prepared,
     report::{Report, Step},
-    signals,
+    signals::{self, Arrived},
     supervisor::{self, Task},
 };
 use crate::{args::Level, error::Error, plan::Plan};
@@ -114,39 +114,66 @@ fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
         }
     };
     drop((report, alive));
-    // Until the program runs, a signal ends the wrapper, and with it the set-up.
-    while !signals::ready([report_reader.as_raw_fd()], Some(&mask), true)[0] {}
+    // Signals stay held back: one that is let through while the wrapper sleeps kills it at once,
+    // even if the program runs by then and should have had it.
+    let arrivals = match signals::descriptor() {
+        Ok(arrivals) => arrivals,
+        Err(errno) => {
+            drop(alive_writer);
+            wait(child, means);
+            return Err(system("signalfd")(errno).into());
+        }
+    };
+    let mut early = Vec::new();
+    loop {
+        let [report, signal] =
+            signals::ready([report_reader.as_raw_fd(), arrivals.as_raw_fd()], true);
+        if report {
+            break;
+        }
+        match signal.then(|| signals::take(&arrivals)).flatten() {
+            Some(arrived) if signals::DEADLY.contains(&arrived.signal) => {
+                calls::kill(child, libc::SIGKILL);
+                wait(child, means);
+                return Ok(u8::try_from(128 + arrived.signal).unwrap_or(u8::MAX));
+            }
+            Some(arrived) if arrived.signal != libc::SIGCHLD => early.push(arrived),
+            _ => {}
+        }
+    }
     if let Some(report) = Report::receive(report_reader) {
         wait(child, means);
         signals::restore_mask(&mask);
         return Err(explain(prepared, means, &report));
     }
-    let code = serve(child, means);
+    for arrived in early {
+        signals::pass_on(arrived, child);
+    }
+    let code = serve(child, means, &arrivals);
     drop(alive_writer);
     Ok(code)
 }
 
 /// Passes signals on until the supervisor ends; returns what it ended with.
-fn serve(child: pid_t, means: Means) -> u8 {
+fn serve(child: pid_t, means: Means, arrivals: &OwnedFd) -> u8 {
     release_streams();
     loop {
-        let Some(arrived) = signals::wait() else { continue };
-        match arrived.signal {
-            libc::SIGCHLD => {
-                while let Reaped::Ended(pid, code) = calls::reap(false) {
-                    if pid == child {
-                        if means == Means::Landlock {
-                            orphans::kill_all();
-                        }
-                        return code;
-                    }
+        while let Reaped::Ended(pid, code) = calls::reap(false) {
+            if pid == child {
+                if means == Means::Landlock {
+                    orphans::kill_all();
+                }
+                return code;
+            }
+        }
+        match signals::take(arrivals) {
+            None | Some(Arrived { signal: libc::SIGCHLD, .. }) => {}
+            Some(arrived) => {
+                signals::pass_on(arrived, child);
+                if arrived.signal == libc::SIGTSTP {
+                    signals::stop_self();
                 }
             }
-            libc::SIGTSTP => {
-                signals::pass_on(arrived, child);
-                signals::stop_self();
-            }
-            _ => signals::pass_on(arrived, child),
         }
     }
 }
