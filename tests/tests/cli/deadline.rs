@@ -25,14 +25,12 @@ pub(crate) fn finish(child: Child) -> Output {
     let pid = libc::pid_t::try_from(child.id()).expect("a process id");
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    match receiver.recv_timeout(DEADLINE) {
-        Ok(output) => output.expect("the child can be waited for"),
-        Err(_) => {
-            // SAFETY: takes no pointer; the child is not reaped, since its streams are open.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            panic!("the child had not ended after {DEADLINE:?}");
-        }
+    if let Ok(output) = receiver.recv_timeout(DEADLINE) {
+        return output.expect("the child can be waited for");
     }
+    // SAFETY: takes no pointer; the child is not reaped, since its streams are open.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    panic!("the child had not ended after {DEADLINE:?}");
 }
 
 /// What a command wrote to standard error.

@@ -1,6 +1,6 @@
 //! Real programs, and the demo.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use super::host::{Host, Offers, at_both_levels, on_each};
 use crate::deadline::{errors, output, text};
@@ -49,6 +49,32 @@ fn python_runs() {
         let words = words.into_iter().chain(["-I", "-c", script]);
         let output = output(&mut host.command(words));
         assert_eq!(text(&output), "thread\nchild\ne3b0c442\nrefused\n", "{}", errors(&output));
+    });
+}
+
+#[test]
+fn the_built_in_packer_makes_archives_that_tar_reads() {
+    if !Path::new("/usr/bin/tar").exists() {
+        println!("SKIPPED: /usr/bin/tar is not here");
+        return;
+    }
+    at_both_levels(|host| {
+        let tree = host.make_dir("tree");
+        let out = host.make_dir("out");
+        let long = "n".repeat(150);
+        host.make_file("tree/file", &"line\n".repeat(1000));
+        host.make_file(&format!("tree/{long}"), "");
+        let archive = out.join("a.tar");
+        let (tree, out) = (tree.to_str().unwrap(), out.to_str().unwrap());
+        let own = host.path("sandbox-spawn");
+        let words = ["run", "--quiet", "--read", tree, "--write", out, "--"];
+        let words = words.into_iter().chain([own.to_str().unwrap(), "pack", tree]);
+        let packed = output(&mut host.command(words.chain([archive.to_str().unwrap()])));
+        assert_eq!(packed.status.code(), Some(0), "{}", errors(&packed));
+        let listed = output(Command::new("tar").arg("-tf").arg(&archive));
+        let mut names: Vec<_> = text(&listed).lines().map(str::to_owned).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["./file".to_owned(), format!("./{long}")], "{}", errors(&listed));
     });
 }
 

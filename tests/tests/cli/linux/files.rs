@@ -1,6 +1,9 @@
 //! What a program sees of the file system.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use super::host::{Offers, at_both_levels, on_each};
 use crate::deadline::{errors, output, text};
@@ -92,7 +95,7 @@ fn of_nested_grants_the_longest_decides() {
         assert!(host.path("outer/inner/file").exists(), "writable in read-only");
         assert!(!host.path("outer/file").exists(), "writable in read-only");
     });
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let outer = host.make_dir("outer");
         let inner = host.make_dir("outer/inner");
         let (outer, inner) = (outer.to_str().unwrap(), inner.to_str().unwrap());
@@ -137,7 +140,7 @@ fn a_link_that_a_program_plants_leads_nowhere() {
 
 #[test]
 fn a_private_root_has_nothing_but_what_is_granted() {
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let listed = host.run(&[], "cd / && echo *; cd /dev && echo *; touch /x /dev/x; echo $?");
         let text = text(&listed);
         // Landlock passes no reading of directories that are not granted.
@@ -154,7 +157,7 @@ fn a_private_root_has_nothing_but_what_is_granted() {
 
 #[test]
 fn proc_shows_only_the_programs_own_processes() {
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let none = host.run(&[], "test -e /proc/self");
         assert_eq!(none.status.code(), Some(1));
         let script = "ls -d /proc/[0-9]* | wc -l; cat /proc/1/environ; echo x > /proc/1/comm; \
@@ -168,7 +171,7 @@ fn proc_shows_only_the_programs_own_processes() {
 
 #[test]
 fn a_program_has_no_privileges_and_its_own_ids() {
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let script = "grep -E '^(Cap...|NoNewPrivs|Seccomp):' /proc/self/status; id -u";
         let shown = text(&host.run(&["--proc"], script));
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
@@ -178,5 +181,33 @@ fn a_program_has_no_privileges_and_its_own_ids() {
         // SAFETY: always succeeds.
         let own = host.user.unwrap_or_else(|| unsafe { libc::geteuid() });
         assert!(shown.ends_with(&format!("\n{own}\n")), "{shown}");
+    });
+}
+
+#[test]
+fn a_path_that_the_user_may_not_read_is_named_and_nothing_is_run() {
+    at_both_levels(|host| {
+        if host.user.is_none() {
+            return;
+        }
+        let closed = host.path("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        for option in ["--read", "--write"] {
+            let refused = host.run(&[option, closed.to_str().unwrap()], "echo was run");
+            assert_eq!(refused.status.code(), Some(125));
+            assert!(errors(&refused).contains("closed: Permission denied"), "{}", errors(&refused));
+            assert!(refused.stdout.is_empty());
+        }
+    });
+}
+
+#[test]
+fn the_hosts_processes_cannot_be_granted() {
+    at_both_levels(|host| {
+        let refused = host.run(&["--read", "/proc"], "echo was run");
+        assert_eq!(refused.status.code(), Some(125));
+        assert!(errors(&refused).contains("use --proc"), "{}", errors(&refused));
+        assert!(refused.stdout.is_empty());
     });
 }

@@ -5,7 +5,10 @@ use std::{io, mem, ptr};
 use libc::{c_long, sock_filter, sock_fprog};
 
 /// Namespace flags of clone(2) and unshare(2), as one mask.
-const NAMESPACES: u32 = 0x7e02_0000;
+pub(crate) const NAMESPACES: u32 = 0x7e02_0000;
+
+/// `CLONE_NEWUSER`.
+pub(crate) const USER_NAMESPACES: u32 = 0x1000_0000;
 
 /// The calls of Landlock.
 const LANDLOCK: [c_long; 3] = [444, 445, 446];
@@ -31,9 +34,9 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap()
 }
 
-/// Refuses new namespaces with `EPERM`; `all` refuses every unshare(2), as some containers do.
-/// With `landlock`, its calls do not exist either.
-pub(crate) fn without(landlock: bool) -> Vec<sock_filter> {
+/// Refuses new namespaces of these kinds with `EPERM`. With `landlock`, its calls do not exist
+/// either.
+pub(crate) fn without(namespaces: u32, landlock: bool) -> Vec<sock_filter> {
     let mut filter = vec![load(0)];
     filter.extend([jump(libc::BPF_JEQ, number(libc::SYS_clone3), 0, 1), answer(libc::ENOSYS)]);
     if landlock {
@@ -46,7 +49,7 @@ pub(crate) fn without(landlock: bool) -> Vec<sock_filter> {
         jump(libc::BPF_JEQ, number(libc::SYS_unshare), 0, 3),
         // The low half of the first argument, on machines with the low byte first.
         load(16),
-        jump(libc::BPF_JSET, NAMESPACES, 0, 1),
+        jump(libc::BPF_JSET, namespaces, 0, 1),
         answer(libc::EPERM),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ]);
@@ -71,7 +74,7 @@ pub(crate) fn install(filter: &mut [sock_filter]) -> io::Result<()> {
 
 #[test]
 fn the_filter_refuses_namespaces_and_nothing_else() {
-    let mut filter = without(true);
+    let mut filter = without(NAMESPACES, true);
     // SAFETY: the child makes a few system calls and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {

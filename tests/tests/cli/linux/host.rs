@@ -25,6 +25,8 @@ pub(crate) const NOBODY: u32 = 65534;
 pub(crate) enum Offers {
     /// Whatever this host has.
     All,
+    /// No user namespaces: root has the others.
+    NoUserNamespaces,
     /// No namespaces.
     NoNamespaces,
     /// Neither namespaces nor Landlock.
@@ -108,8 +110,9 @@ impl Host {
         }
         let mut taken = match self.offers {
             Offers::All => return command,
-            Offers::NoNamespaces => filter::without(false),
-            Offers::Neither => filter::without(true),
+            Offers::NoUserNamespaces => filter::without(filter::USER_NAMESPACES, false),
+            Offers::NoNamespaces => filter::without(filter::NAMESPACES, false),
+            Offers::Neither => filter::without(filter::NAMESPACES, true),
         };
         // SAFETY: installing a filter that is there makes two system calls and nothing else.
         unsafe { command.pre_exec(move || filter::install(&mut taken)) };
@@ -131,7 +134,7 @@ impl Host {
 
     /// Whether programs get a private root.
     pub(crate) fn has_root(&self) -> bool {
-        self.offers == Offers::All
+        matches!(self.offers, Offers::All | Offers::NoUserNamespaces)
     }
 }
 
@@ -144,8 +147,8 @@ pub(crate) fn on_each(offers: &[Offers], test: impl Fn(&Host)) {
     for &offers in offers {
         for &user in &users {
             let host = Host::new(offers, user);
-            if offers == Offers::All && !namespaces_work(&host) {
-                println!("SKIPPED: no namespaces here for user {user:?}");
+            if host.has_root() && !namespaces_work(&host) {
+                println!("SKIPPED: no private root here with {offers:?} for user {user:?}");
                 continue;
             }
             println!("with {offers:?}, as {user:?}");
@@ -161,5 +164,5 @@ fn namespaces_work(host: &Host) -> bool {
 
 /// Runs a test at both levels.
 pub(crate) fn at_both_levels(test: impl Fn(&Host)) {
-    on_each(&[Offers::All, Offers::NoNamespaces], test);
+    on_each(&[Offers::All, Offers::NoUserNamespaces, Offers::NoNamespaces], test);
 }

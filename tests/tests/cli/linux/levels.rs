@@ -56,7 +56,7 @@ fn a_level_that_is_asked_for_is_reached_or_nothing_is_run() {
         assert_eq!(output.status.code(), Some(125), "{}", errors(&output));
         assert!(output.stdout.is_empty());
     });
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let seen = host.run(&["--level", "landlock"], "test -e /etc/passwd");
         assert_eq!(seen.status.code(), Some(0), "metadata is not hidden at this level");
         let seen = host.run(&["--level", "directories"], "test -e /etc/passwd");
@@ -91,7 +91,7 @@ fn metadata_cannot_be_changed_by_path_where_landlock_is_all_there_is() {
         assert_ne!(changed.status.code(), Some(0));
         assert!(errors(&changed).contains("Operation not permitted"), "{}", errors(&changed));
     });
-    on_each(&[Offers::All], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
         let out = host.make_dir("out");
         let file = host.make_file("out/file", "");
         let script = format!("chmod 777 {}", file.display());

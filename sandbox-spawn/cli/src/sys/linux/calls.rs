@@ -323,6 +323,12 @@ pub(super) fn reap(block: bool) -> Reaped {
     }
 }
 
+/// waitpid(2) for one child.
+pub(super) fn reap_one(child: pid_t) {
+    // SAFETY: the status is not asked for.
+    while unsafe { libc::waitpid(child, ptr::null_mut(), 0) } == -1 && errno() == libc::EINTR {}
+}
+
 fn exit_code(status: c_int) -> u8 {
     let code = if libc::WIFEXITED(status) {
         libc::WEXITSTATUS(status)

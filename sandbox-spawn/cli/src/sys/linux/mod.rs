@@ -52,12 +52,17 @@ fn why_no_namespaces(operation: &str, errno: i32) -> String {
     )
 }
 
-/// Whether a path is in a procfs, by statfs(2).
+/// Whether a path is in a procfs, by statfs(2), or one is mounted beneath it.
 pub(crate) fn shows_processes(path: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let beneath = mounts.lines().any(|line| {
+        let is_proc = line.split_once(" - ").is_some_and(|(_, kind)| kind.starts_with("proc "));
+        is_proc && line.split(' ').nth(4).is_some_and(|at| Path::new(at).starts_with(path))
+    });
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
     let mut status = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the path is a string, and the kernel writes one `statfs`.
     let answer = unsafe { libc::statfs(path.as_ptr(), status.as_mut_ptr()) };
     // SAFETY: filled, since the call answered 0.
-    answer == 0 && unsafe { status.assume_init() }.f_type == libc::PROC_SUPER_MAGIC
+    beneath || answer == 0 && unsafe { status.assume_init() }.f_type == libc::PROC_SUPER_MAGIC
 }

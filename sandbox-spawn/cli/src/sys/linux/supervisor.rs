@@ -43,7 +43,7 @@ pub(super) fn supervise(mut task: Task<'_>) -> ! {
             close_all_but(keep);
             let code = serve(program, &arrivals, &task.alive);
             if task.means == Means::Landlock {
-                orphans::kill_all();
+                orphans::kill_all(&[]);
             }
             calls::exit(code.into())
         }

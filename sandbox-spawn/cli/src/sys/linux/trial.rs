@@ -1,8 +1,7 @@
 //! Trying a level out without a program, in a child that ends at once.
 
 use super::{
-    calls::{self, Reaped},
-    confine,
+    calls, confine,
     level::Means,
     prepared::Prepared,
     report::{Report, Step},
@@ -39,8 +38,8 @@ pub(super) fn of(means: Means) -> Result<(), String> {
         calls::exit(0);
     }
     drop(writer);
-    if child.is_ok() {
-        while !matches!(calls::reap(true), Reaped::NoChildren) {}
+    if let Ok(child) = child {
+        calls::reap_one(child);
     }
     signals::restore_mask(&mask);
     child.map_err(|errno| super::why_no_namespaces("clone", errno))?;

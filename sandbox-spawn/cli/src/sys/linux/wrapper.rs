@@ -95,6 +95,8 @@ fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
     let (report_reader, report) = calls::pipe().map_err(system("pipe"))?;
     let (alive, alive_writer) = calls::pipe().map_err(system("pipe"))?;
     let clones = prepared.contents.iter().map(|_| None).collect();
+    // Whoever executed this program may have left it children of their own.
+    let spared = orphans::children();
     if means == Means::Landlock {
         calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(system("prctl"))?;
     }
@@ -120,7 +122,7 @@ fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
         Ok(arrivals) => arrivals,
         Err(errno) => {
             drop(alive_writer);
-            wait(child, means);
+            wait(child, means, &spared);
             return Err(system("signalfd")(errno).into());
         }
     };
@@ -134,7 +136,7 @@ fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
         match signal.then(|| signals::take(&arrivals)).flatten() {
             Some(arrived) if signals::DEADLY.contains(&arrived.signal) => {
                 calls::kill(child, libc::SIGKILL);
-                wait(child, means);
+                wait(child, means, &spared);
                 return Ok(u8::try_from(128 + arrived.signal).unwrap_or(u8::MAX));
             }
             Some(arrived) if arrived.signal != libc::SIGCHLD => early.push(arrived),
@@ -142,26 +144,26 @@ fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
         }
     }
     if let Some(report) = Report::receive(report_reader) {
-        wait(child, means);
+        wait(child, means, &spared);
         signals::restore_mask(&mask);
         return Err(explain(prepared, means, &report));
     }
     for arrived in early {
         signals::pass_on(arrived, child);
     }
-    let code = serve(child, means, &arrivals);
+    let code = serve(child, means, &arrivals, &spared);
     drop(alive_writer);
     Ok(code)
 }
 
 /// Passes signals on until the supervisor ends; returns what it ended with.
-fn serve(child: pid_t, means: Means, arrivals: &OwnedFd) -> u8 {
+fn serve(child: pid_t, means: Means, arrivals: &OwnedFd, spared: &[pid_t]) -> u8 {
     release_streams();
     loop {
         while let Reaped::Ended(pid, code) = calls::reap(false) {
             if pid == child {
                 if means == Means::Landlock {
-                    orphans::kill_all();
+                    orphans::kill_all(spared);
                 }
                 return code;
             }
@@ -178,16 +180,10 @@ fn serve(child: pid_t, means: Means, arrivals: &OwnedFd) -> u8 {
     }
 }
 
-fn wait(child: pid_t, means: Means) {
-    loop {
-        match calls::reap(true) {
-            Reaped::Ended(pid, _) if pid == child => break,
-            Reaped::NoChildren => break,
-            Reaped::Ended(..) | Reaped::Running => {}
-        }
-    }
+fn wait(child: pid_t, means: Means, spared: &[pid_t]) {
+    calls::reap_one(child);
     if means == Means::Landlock {
-        orphans::kill_all();
+        orphans::kill_all(spared);
     }
 }
 
