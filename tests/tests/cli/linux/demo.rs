@@ -121,3 +121,46 @@ fn the_demo_refuses_where_nothing_can_be_confined() {
         assert!(output.stdout.is_empty(), "{}", text(&output));
     });
 }
+
+/// An attacker that is stopped without a sandbox, too, would show nothing.
+#[test]
+fn the_attacker_gets_through_without_a_sandbox() {
+    on_each(&[Offers::All], |host| {
+        // As root it would get further than a test should.
+        // SAFETY: always succeeds.
+        let user = host.user.unwrap_or_else(|| unsafe { libc::geteuid() });
+        if user == 0 {
+            return;
+        }
+        let [tree, out] = ["tree", "out"].map(|name| host.make_dir(name));
+        host.make_file("tree/file", "");
+        let secret = host.make_file("secret", "the secret");
+        let own = std::process::id().to_string();
+        let mut command = host.command(["attack", "--socket", "/none", "--name", "none"]);
+        command.args(["--port", "1", "--shm", "0", "--address", "4096", "--pid", &own]);
+        command.arg("--secret").arg(&secret).arg("--tree").arg(&tree).arg("--out").arg(&out);
+        let output = output(&mut command);
+        let text = text(&output);
+        // What is not stopped by the lack of a privilege, or by what this host lacks.
+        for name in [
+            "read /etc/passwd",
+            "read it by `..`",
+            "read it by a planted symbolic link",
+            "link the secret into the output",
+            "move the secret into the output",
+            "chmod the secret",
+            "create a file in the read-only tree",
+            "truncate a file of the tree",
+            "chmod a file of the tree",
+            "execute a file just written",
+            "execute anonymous memory (memfd)",
+            "new user namespace (unshare)",
+            "new user namespace (clone)",
+            "switch off address randomisation",
+        ] {
+            let line = text.lines().find(|line| line.split('\t').next() == Some(name));
+            let kind = line.and_then(|line| line.split('\t').nth(1));
+            assert!(matches!(kind, Some("did" | "read")), "{name}: {line:?}");
+        }
+    });
+}

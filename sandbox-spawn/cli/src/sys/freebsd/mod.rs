@@ -2,10 +2,7 @@
 //! this command could confine here: everything answers with the library's own error, which says
 //! what to use instead.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path};
 
 use capsicum_rs::program::{Names, Program};
 
@@ -50,10 +47,8 @@ pub(crate) fn shows_processes(_: &Path) -> bool {
 /// Attempts whose effect the demo sees by itself.
 pub(crate) const WATCHED: [&str; 0] = [];
 
-/// What the demo lays out for its attacker: nothing, since none is started.
-pub(crate) struct Bait {
-    secret: PathBuf,
-}
+/// What the demo lays out for its attacker: there is none, since no attacker is started.
+pub(crate) enum Bait {}
 
 impl Bait {
     pub(crate) fn set() -> Result<Self, Error> {
@@ -61,18 +56,18 @@ impl Bait {
     }
 
     pub(crate) fn marker(&self) -> &str {
-        ""
+        match *self {}
     }
 
     pub(crate) fn secret(&self) -> &Path {
-        &self.secret
+        match *self {}
     }
 
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        Vec::new()
+        match *self {}
     }
 
     pub(crate) fn reached(&self) -> Vec<&'static str> {
-        Vec::new()
+        match *self {}
     }
 }
