@@ -121,7 +121,8 @@ const OPENAT: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-/// Fifos have a right of their own; the rest are devices, sockets and plain files.
+/// Fifos have a right of their own; the rest are sockets and plain files. A device's number is a
+/// global name.
 const MKNODAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::PATHS)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
@@ -129,6 +130,8 @@ const MKNODAT: &[Step] = &[
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
     Step::Allow(&[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)]),
     Step::Need(&[], Need::Right(0, Rights::MKNODAT)),
+    Step::Refuse(&[When::Masked(2, libc::S_IFMT, libc::S_IFCHR)], Refusal::Global),
+    Step::Refuse(&[When::Masked(2, libc::S_IFMT, libc::S_IFBLK)], Refusal::Global),
     Step::Allow(&[]),
 ];
 
@@ -173,28 +176,27 @@ const RENAMEAT2: &[Step] = &[
 const NEWFSTATAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Any(3, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTAT)),
-    Step::Need(&[When::Clear(3, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTATAT)),
+    Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Clear(3, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[], Refusal::Global),
 ];
 
 /// The same; the standard library goes on with fstat(3) where it does not exist.
 const STATX: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
-    Step::Need(&[When::Any(2, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTAT)),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Clear(2, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTATAT)),
-    Step::Refuse(&[When::Fact(Fact::Capability)], Refusal::Missing),
-    Step::Allow(&[]),
+    Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Clear(2, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
+    Step::Refuse(&[], Refusal::Missing),
 ];
 
 /// Without a path it is futimens(3).
 const UTIMENSAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::ATTRIBUTES)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Null(1)], Need::Right(0, Rights::FUTIMES)),
+    Step::Need(&[], Need::Right(0, Rights::FUTIMES)),
     Step::Allow(&[When::Null(1)]),
-    Step::Need(&[], Need::Right(0, Rights::FUTIMESAT)),
+    Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[], Refusal::Global),
 ];
 
