@@ -34,8 +34,8 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap()
 }
 
-/// Refuses new namespaces of these kinds with `EPERM`. With `landlock`, its calls do not exist
-/// either.
+/// Refuses new namespaces of these kinds with `EPERM`; if all kinds, then unshare(2) altogether, as
+/// the filters of containers do. With `landlock`, its calls do not exist either.
 pub(crate) fn without(namespaces: u32, landlock: bool) -> Vec<sock_filter> {
     let mut filter = vec![load(0)];
     filter.extend([jump(libc::BPF_JEQ, number(libc::SYS_clone3), 0, 1), answer(libc::ENOSYS)]);
@@ -43,6 +43,10 @@ pub(crate) fn without(namespaces: u32, landlock: bool) -> Vec<sock_filter> {
         for call in LANDLOCK {
             filter.extend([jump(libc::BPF_JEQ, number(call), 0, 1), answer(libc::ENOSYS)]);
         }
+    }
+    if namespaces == NAMESPACES {
+        let unshare = number(libc::SYS_unshare);
+        filter.extend([jump(libc::BPF_JEQ, unshare, 0, 1), answer(libc::EPERM)]);
     }
     filter.extend([
         jump(libc::BPF_JEQ, number(libc::SYS_clone), 1, 0),
@@ -74,7 +78,7 @@ pub(crate) fn install(filter: &mut [sock_filter]) -> io::Result<()> {
 
 #[test]
 fn the_filter_refuses_namespaces_and_nothing_else() {
-    let mut filter = without(NAMESPACES, true);
+    let mut filter = without(USER_NAMESPACES, true);
     // SAFETY: the child makes a few system calls and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {
