@@ -297,6 +297,12 @@ pub(super) fn parent() -> pid_t {
     unsafe { libc::getppid() }
 }
 
+/// getpgid(2); of the caller for 0.
+pub(super) fn group_of(pid: pid_t) -> pid_t {
+    // SAFETY: takes no pointer.
+    unsafe { libc::getpgid(pid) }
+}
+
 /// What waitpid(2) found.
 pub(super) enum Reaped {
     /// This process ended, with what a shell would exit with for it.

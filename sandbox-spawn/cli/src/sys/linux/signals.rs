@@ -114,10 +114,23 @@ pub(super) fn stop_self() {
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
-/// Passes a signal on.
+/// Passes a signal on to the supervisor, which has had what a terminal sent to the group. When the
+/// terminal is gone, the kernel tells the leader of the session alone, and a program that stopped
+/// must see it too.
 pub(super) fn pass_on(arrived: Arrived, to: pid_t) {
-    if !arrived.by_kernel {
+    let hang_up = arrived.by_kernel && arrived.signal == libc::SIGHUP;
+    if !arrived.by_kernel || hang_up {
         calls::kill(to, arrived.signal);
+    }
+    if hang_up {
+        calls::kill(to, libc::SIGCONT);
+    }
+}
+
+/// Passes a signal on to the program. What a terminal sent it has had, unless it left the group.
+pub(super) fn pass_on_to_program(arrived: Arrived, program: pid_t) {
+    if !arrived.by_kernel || calls::group_of(program) != calls::group_of(0) {
+        calls::kill(program, arrived.signal);
     }
 }
 

@@ -138,7 +138,9 @@ fn serve(program: pid_t, arrivals: &OwnedFd, alive: &OwnedFd) -> u8 {
             continue;
         }
         match signals::take(arrivals) {
-            Some(arrived) if arrived.signal != libc::SIGCHLD => signals::pass_on(arrived, program),
+            Some(arrived) if arrived.signal != libc::SIGCHLD => {
+                signals::pass_on_to_program(arrived, program)
+            }
             _ => loop {
                 match calls::reap(false) {
                     Reaped::Ended(pid, code) if pid == program => return code,
