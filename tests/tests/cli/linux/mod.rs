@@ -9,3 +9,4 @@ mod host;
 mod levels;
 mod lifetime;
 mod streams;
+mod terminal;
