@@ -139,7 +139,7 @@ fn serve(program: pid_t, arrivals: &OwnedFd, alive: &OwnedFd) -> u8 {
         }
         match signals::take(arrivals) {
             Some(arrived) if arrived.signal != libc::SIGCHLD => {
-                signals::pass_on_to_program(arrived, program)
+                signals::pass_on_to_program(arrived, program);
             }
             _ => loop {
                 match calls::reap(false) {
