@@ -9,6 +9,8 @@
 //! such thing. Those lines are what counts as skipped, and the test that printed them does not
 //! count as passed as well. An executable with its own count has counted them itself.
 
+use std::fmt;
+
 use crate::tally::Tally;
 
 /// How one test ended.
@@ -20,6 +22,16 @@ pub enum Outcome {
     Failed,
     /// `ignored`
     Ignored,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "ok",
+            Self::Failed => "FAILED",
+            Self::Ignored => "ignored",
+        })
+    }
 }
 
 /// One thing that the host could not run.
