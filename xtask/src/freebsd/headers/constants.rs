@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{
     expression::{self, Names, Token},
@@ -74,15 +74,44 @@ fn constant(statement: &str) -> Result<(String, Constant)> {
     let (left, value) = statement.split_once('=').context("no constant")?;
     let (left, kind) = left.split_once(':').context("no constant")?;
     let name = left.trim().strip_prefix("pub(crate) const ").context("no `pub(crate) const`")?;
-    let bits = match kind.trim() {
-        "i8" | "u8" => 8,
-        "i16" | "u16" | "c_short" | "c_ushort" => 16,
-        "i32" | "u32" | "c_int" | "c_uint" | "libc::c_int" | "libc::c_uint" => 32,
-        "i64" | "u64" | "isize" | "usize" | "c_long" | "c_ulong" | "libc::c_long"
-        | "libc::c_ulong" => 64,
-        other => bail!("a constant of the type {other}"),
-    };
-    Ok((name.trim().to_owned(), Constant { bits, value: expression::tokens(value)? }))
+    let kind = kind.trim();
+    let bits = bits(kind).with_context(|| format!("a constant of the type {kind}"))?;
+    let value = without_extremes(expression::tokens(value)?);
+    Ok((name.trim().to_owned(), Constant { bits, value }))
+}
+
+fn bits(kind: &str) -> Option<u32> {
+    match kind.trim_start_matches("libc::") {
+        "i8" | "u8" => Some(8),
+        "i16" | "u16" | "c_short" | "c_ushort" => Some(16),
+        "i32" | "u32" | "c_int" | "c_uint" => Some(32),
+        "i64" | "u64" | "isize" | "usize" | "c_long" | "c_ulong" => Some(64),
+        _ => None,
+    }
+}
+
+/// The tokens with a number in place of each `TYPE::MAX` and `TYPE::MIN`.
+fn without_extremes(mut tokens: Vec<Token>) -> Vec<Token> {
+    while let Some((index, extreme)) = tokens.windows(3).enumerate().find_map(|(index, three)| {
+        let [Token::Name(kind), Token::Sign("::"), Token::Name(which)] = three else { return None };
+        Some((index, extreme(kind, which)?))
+    }) {
+        tokens.splice(index..index + 3, [Token::Number(extreme)]);
+    }
+    tokens
+}
+
+fn extreme(kind: &str, which: &str) -> Option<i128> {
+    let bits = bits(kind)?;
+    let unsigned = kind.starts_with('u') || kind.starts_with("c_u");
+    let size = 1_i128 << bits;
+    match (which, unsigned) {
+        ("MAX", true) => Some(size - 1),
+        ("MAX", false) => Some(size / 2 - 1),
+        ("MIN", true) => Some(0),
+        ("MIN", false) => Some(-size / 2),
+        _ => None,
+    }
 }
 
 /// A text without lines that are attributes.
@@ -96,7 +125,8 @@ mod tests {
     use super::*;
 
     const HEADER: &str = "#define ECAPMODE 94\n#define PD_CLOEXEC 0x2\n#define PD_DAEMON 0x1\n\
-                          #define EVFILT_PROCDESC (-8)\n#define NOTE_EXIT 0x80000000\n";
+                          #define EVFILT_PROCDESC (-8)\n#define NOTE_EXIT 0x80000000\n\
+                          #define CAP_IOCTLS_ALL 0x7fffffffffffffff\n";
 
     fn faults(source: &str) -> Vec<String> {
         let mut macros = Macros::default();
@@ -111,7 +141,8 @@ mod tests {
                       pub(crate) const PD_DAEMON: i32 = 1; // one\n\
                       pub(crate) const PD_CLOEXEC: libc::c_int = PD_DAEMON << 1;\n\
                       pub(crate) const EVFILT_PROCDESC: i16 = -8;\n\
-                      pub(crate) const NOTE_EXIT: u32 = 0x8000_0000;\n";
+                      pub(crate) const NOTE_EXIT: u32 = 0x8000_0000;\n\
+                      pub(crate) const CAP_IOCTLS_ALL: isize = isize::MAX;\n";
         assert_eq!(faults(source), [""; 0]);
     }
 
@@ -122,6 +153,8 @@ mod tests {
             "PD_CLOEXEC: i32 = 0x3",
             "EVFILT_PROCDESC: i16 = 8",
             "NOTE_EXIT: u32 = 0x8000_0001",
+            "CAP_IOCTLS_ALL: isize = i32::MAX",
+            "CAP_IOCTLS_ALL: isize = isize::MAX - 1",
             "NOTE_EXIT: u64 = 0x1_8000_0000",
         ] {
             assert_eq!(faults(&format!("pub(crate) const {wrong};")).len(), 1, "{wrong}");

@@ -18,14 +18,49 @@ struct Definition {
     body: String,
 }
 
+/// What is known of an `#if`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Holds,
+    Fails,
+    Unknown,
+}
+
+impl Condition {
+    fn otherwise(self) -> Self {
+        match self {
+            Self::Holds => Self::Fails,
+            Self::Fails => Self::Holds,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl Macros {
-    /// Adds the macros of a header.
+    /// Adds the macros of a header. Of conditions only `__LP64__` is understood, which holds for
+    /// our target; the macros under all others are taken as they are.
     pub(super) fn add(&mut self, header: &str) -> Result<()> {
+        let mut conditions = Vec::new();
         for line in without_comments(header).replace("\\\n", " ").lines() {
-            let Some(define) = line.trim_start().strip_prefix('#') else { continue };
-            let Some(define) = define.trim_start().strip_prefix("define") else { continue };
-            if define.starts_with(char::is_whitespace) {
-                self.define(define.trim()).with_context(|| line.trim().to_owned())?;
+            let Some(directive) = line.trim_start().strip_prefix('#') else { continue };
+            let directive = directive.trim();
+            let (word, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+            let lp64 = rest.trim() == "__LP64__";
+            match word {
+                "ifdef" if lp64 => conditions.push(Condition::Holds),
+                "ifndef" if lp64 => conditions.push(Condition::Fails),
+                "if" | "ifdef" | "ifndef" => conditions.push(Condition::Unknown),
+                "else" => {
+                    let condition = conditions.pop().context("an `#else` without an `#if`")?;
+                    conditions.push(condition.otherwise());
+                }
+                "endif" => {
+                    conditions.pop().context("an `#endif` without an `#if`")?;
+                }
+                "define" if !conditions.contains(&Condition::Fails) => {
+                    self.define(rest.trim()).with_context(|| line.trim().to_owned())?;
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -142,6 +177,16 @@ mod tests {
         let twice = |second: &str| macros(&format!("#define A 1\n#define A {second}\n")).get("A");
         assert!(twice("2").expect("defined").is_err());
         assert_eq!(twice("(1)").expect("defined").expect("a number"), 1);
+    }
+
+    #[test]
+    fn the_numbers_of_a_64_bit_machine_are_taken() {
+        let macros = macros(
+            "#if A\n#ifdef\t__LP64__\n#define MAX 64\n#if B\n#define B 1\n#else\n#define C 2\n#endif\n\
+             #else\n#define MAX 32\n#endif\n#ifndef __LP64__\n#define D 3\n#endif\n#endif\n",
+        );
+        assert_eq!(macros.get("MAX").expect("defined").expect("a number"), 64);
+        assert_eq!(macros.names().collect::<Vec<_>>(), ["B", "C", "MAX"]);
     }
 
     #[test]

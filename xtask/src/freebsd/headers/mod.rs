@@ -21,7 +21,7 @@ const CONSTANTS: &str = "capsicum-rs/src/sys/freebsd/constants.rs";
 
 /// Where the backend's constants may be from, under FreeBSD's include directory. `sys/capsicum.h`
 /// comes first: the rights are held against it alone.
-const HEADERS: [&str; 26] = [
+const HEADERS: [&str; 28] = [
     "sys/capsicum.h",
     "sys/caprights.h",
     "sys/procdesc.h",
@@ -48,6 +48,8 @@ const HEADERS: [&str; 26] = [
     "sys/ttycom.h",
     "sys/acl.h",
     "sys/extattr.h",
+    "sys/limits.h",
+    "x86/_limits.h",
 ];
 
 /// Every constant of ours against the headers; the error lists all that differ.
@@ -81,4 +83,21 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_constants_are_those_of_the_headers() {
+        let workspace = Workspace::find().expect("cargo describes the workspace");
+        if setup::zig_package(&directory(&workspace)).is_err() {
+            println!(
+                "SKIPPED: our constants: no FreeBSD headers before `cargo xtask freebsd setup`"
+            );
+            return;
+        }
+        check(&workspace).expect("FreeBSD's constants");
+    }
 }
