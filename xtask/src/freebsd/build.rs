@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use run_tests::manifest::{self, Entry, Kind};
 
-use super::{TARGET, debian, directory, elf, selection};
+use super::{TARGET, debian, elf, selection, target_directory};
 use crate::{
     cargo::{self, Executable},
     workspace::Workspace,
@@ -24,7 +24,7 @@ pub(crate) fn build(workspace: &Workspace, out: &Path) -> Result<()> {
     let mut cargo = debian(workspace, "cargo");
     cargo.arg("build").args(selection(workspace));
     let built = cargo::build(workspace, &mut cargo)?;
-    let for_target = directory(workspace).join("target").join(TARGET);
+    let for_target = target_directory(workspace).join(TARGET);
     // A procedural macro runs in the compiler, so that it and its tests are for this host.
     let (ours, host): (Vec<_>, Vec<_>) =
         built.into_iter().partition(|executable| executable.path.starts_with(&for_target));

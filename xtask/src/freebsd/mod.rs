@@ -74,6 +74,11 @@ fn directory(workspace: &Workspace) -> PathBuf {
     workspace.target.join("freebsd")
 }
 
+/// Where it is built.
+fn target_directory(workspace: &Workspace) -> PathBuf {
+    directory(workspace).join("target")
+}
+
 /// One of Debian's Rust programs, told to use no other's.
 fn debian(workspace: &Workspace, program: &str) -> Command {
     let bin = Path::new(setup::DEBIAN_BIN);
@@ -111,6 +116,6 @@ fn selection(workspace: &Workspace) -> Vec<OsString> {
         TARGET,
         "--target-dir",
     ];
-    let target_dir = directory(workspace).join("target").into_os_string();
+    let target_dir = target_directory(workspace).into_os_string();
     arguments.into_iter().map(OsString::from).chain([target_dir]).collect()
 }

@@ -1,7 +1,7 @@
 //! What the FreeBSD build needs: packages, a linker, and the libraries it would ask for in vain.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -17,8 +17,8 @@ pub(super) const DEBIAN_BIN: &str = "/usr/bin";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 /// A newer one may bring newer headers; `cargo xtask freebsd headers` then says what is new.
 const ZIGLANG: &str = "0.17.1";
-/// Libraries of FreeBSD's base system that the `libc` crate names and zig has no copy of. We call
-/// nothing in them, and an empty archive leaves no trace in what is linked.
+/// Libraries of FreeBSD's base system that the `libc` crate names and zig has no copy of. Nothing
+/// in them is called, and `--as-needed`, with which rustc links, leaves no trace of them.
 const STUBS: [&str; 4] = ["kvm", "memstat", "procstat", "devstat"];
 
 /// The script that links, in our directory.
@@ -116,41 +116,47 @@ fn write_linker(workspace: &Workspace) -> Result<()> {
     let directory = directory(workspace);
     let zig = zig_package(&directory)?.join("zig");
     let quoted = |path: PathBuf| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    // zig leaves the system in the ELF header open, where FreeBSD's own linker names it.
     let script = format!(
-        "#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}\n\
-         exec {zig} cc -target {ZIG_TARGET} -L{stubs} \"$@\"\n",
+        "#!/bin/sh
+export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}
+{zig} cc -target {ZIG_TARGET} -L{stubs} \"$@\" || exit
+while [ $# -gt 1 ] && [ \"$1\" != -o ]; do shift; done
+if [ $# -gt 1 ]; then printf '\\011' | dd of=\"$2\" bs=1 seek=7 conv=notrunc status=none; fi
+",
         cache = quoted(directory.join("zig-cache")),
         zig = quoted(zig),
         stubs = quoted(directory.join("stubs")),
     );
     let linker = linker(workspace);
-    // cargo would link everything again for a newer linker.
-    if fs::read_to_string(&linker).is_ok_and(|there| there == script) {
-        return Ok(());
+    match fs::read_to_string(&linker) {
+        Ok(there) if there == script => return Ok(()),
+        // cargo knows the linker by its name and would keep what another one has linked.
+        Ok(_) => fs::remove_dir_all(super::target_directory(workspace)).or_else(unless_missing)?,
+        Err(error) => unless_missing(error)?,
     }
     fs::write(&linker, script)?;
     fs::set_permissions(&linker, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
+/// Shared libraries, since the linker is told to look for those alone.
 fn write_stubs(directory: &Path) -> Result<()> {
-    let zig = zig_package(directory)?.join("zig");
     let stubs = directory.join("stubs");
     fs::create_dir_all(&stubs)?;
+    let source = stubs.join("empty.c");
+    fs::write(&source, "")?;
     for name in STUBS {
-        let archive = stubs.join(format!("lib{name}.a"));
-        if archive.is_file() {
-            continue;
+        let library = stubs.join(format!("lib{name}.so"));
+        if !library.is_file() {
+            let mut link = Command::new(directory.join(LINKER));
+            link.args(["-shared", "-nostdlib", "-o"]).arg(&library).arg(&source);
+            command::run(&mut link)?;
         }
-        let (source, object) = (stubs.join("empty.c"), stubs.join("empty.o"));
-        if !object.is_file() {
-            fs::write(&source, "")?;
-            let mut compile = Command::new(directory.join(LINKER));
-            command::run(compile.arg("-c").arg(&source).arg("-o").arg(&object))?;
-        }
-        let mut ar = Command::new(&zig);
-        ar.env("ZIG_GLOBAL_CACHE_DIR", directory.join("zig-cache"));
-        command::run(ar.args(["ar", "rcs"]).arg(&archive).arg(&object))?;
     }
     Ok(())
+}
+
+fn unless_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
