@@ -7,7 +7,7 @@ use object::{
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 
-/// The libraries that every FreeBSD 14 and 15 has, without packages: what our executables may
+/// The libraries of FreeBSD 14.0 that are there without any package: what our executables may
 /// need. libcasper is not among them, since a system may lack its services: it is loaded at run
 /// time where it is there.
 const BASE_LIBRARIES: [&str; 11] = [
@@ -75,10 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_executable_of_this_host_is_refused() {
-        let this = std::env::current_exe().and_then(std::fs::read).expect("a running test");
-        let error = needed(&this).expect_err("not for FreeBSD").to_string();
-        assert!(error.starts_with("made for the system 0"), "{error}");
+    fn an_executable_for_another_system_is_refused() {
+        let mut this = std::env::current_exe().and_then(std::fs::read).expect("a running test");
+        let refusal = |this: &[u8]| needed(this).expect_err("not for FreeBSD").to_string();
+        this[18..20].copy_from_slice(&EM_X86_64.0.to_le_bytes());
+        this[7] = 3;
+        assert_eq!(refusal(&this), "made for the system 3, not FreeBSD (9)");
+        this[18..20].copy_from_slice(&[183, 0]);
+        assert_eq!(refusal(&this), "not for x86_64");
     }
 
     #[test]
