@@ -119,12 +119,8 @@ mod tests {
     use super::*;
 
     fn read(target: &str, profile: &str) -> Option<(Kind, String)> {
-        let workspace = Workspace::find().expect("cargo describes the workspace");
-        let (id, _) = workspace
-            .packages
-            .iter()
-            .find(|(_, package)| package.name == "xtask")
-            .expect("xtask is in the workspace");
+        let workspace = Workspace::for_tests();
+        let id = workspace.packages.keys().next().expect("a package");
         let message = format!(
             r#"{{"reason":"compiler-artifact","package_id":"{id}","target":{target},
                 "profile":{profile},"executable":"/target/debug/x","fresh":true}}"#
@@ -148,7 +144,7 @@ mod tests {
 
     #[test]
     fn other_messages_are_passed_over() {
-        let workspace = Workspace::find().expect("cargo describes the workspace");
+        let workspace = Workspace::for_tests();
         let message = r#"{"reason":"build-finished","success":true}"#;
         assert!(executable(&workspace, message).expect("the message is understood").is_none());
     }

@@ -78,3 +78,17 @@ impl Package {
 fn cargo() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
+
+#[cfg(test)]
+impl Workspace {
+    /// This workspace with xtask as its only package, without asking cargo: an ordinary user,
+    /// as whom the tests are run too, may have none.
+    pub(crate) fn for_tests() -> Self {
+        let manifest_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let root = manifest_path.ancestors().nth(2).expect("a workspace").to_owned();
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let package = Package { id: "xtask-id".into(), name: "xtask".into(), manifest_path };
+        let packages = BTreeMap::from([(package.id.clone(), package)]);
+        Self { target: root.join(target), root, packages }
+    }
+}

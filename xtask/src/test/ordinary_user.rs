@@ -181,7 +181,7 @@ mod tests {
             fs::write(from.path().join(name).join("file"), name).expect("a file");
         }
         symlink("src/file", from.path().join("link")).expect("a link");
-        let workspace = Workspace::find().expect("cargo describes the workspace");
+        let workspace = Workspace::for_tests();
         copy_sources(&workspace, from.path(), to.path()).expect("a copy");
         let mut copied: Vec<_> = fs::read_dir(to.path())
             .expect("the copy")

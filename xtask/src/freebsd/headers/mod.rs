@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn our_constants_are_those_of_the_headers() {
-        let workspace = Workspace::find().expect("cargo describes the workspace");
+        let workspace = Workspace::for_tests();
         if setup::zig_package(&directory(&workspace)).is_err() {
             println!(
                 "SKIPPED: our constants: no FreeBSD headers before `cargo xtask freebsd setup`"
