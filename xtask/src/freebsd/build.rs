@@ -21,7 +21,7 @@ const RUNNER: &str = "run-tests";
 
 /// Builds every library, program, example and test, and leaves the executables in a directory.
 pub(crate) fn build(workspace: &Workspace, out: &Path) -> Result<()> {
-    let mut cargo = debian(workspace, "cargo");
+    let mut cargo = debian(workspace, "cargo")?;
     cargo.arg("build").args(selection(workspace));
     let built = cargo::build(workspace, &mut cargo)?;
     let for_target = target_directory(workspace).join(TARGET);

@@ -17,7 +17,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{command, workspace::Workspace};
 
@@ -64,7 +64,7 @@ pub(crate) fn command(workspace: &Workspace, action: &Action) -> Result<()> {
 /// clippy on every target of every package, for FreeBSD.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     // By its own path, so that it takes the driver beside it; `cargo clippy` would take rustup's.
-    let mut clippy = debian(workspace, "cargo-clippy");
+    let mut clippy = debian(workspace, "cargo-clippy")?;
     clippy.arg("clippy").args(selection(workspace));
     command::run(clippy.args(["--", "-D", "warnings"]))
 }
@@ -80,27 +80,28 @@ fn target_directory(workspace: &Workspace) -> PathBuf {
 }
 
 /// One of Debian's Rust programs, told to use no other's.
-fn debian(workspace: &Workspace, program: &str) -> Command {
+fn debian(workspace: &Workspace, program: &str) -> Result<Command> {
     let bin = Path::new(setup::DEBIAN_BIN);
-    let mut command = Command::new(bin.join(program));
+    let program = bin.join(program);
+    let own_linker = setup::linker(workspace).into_os_string();
+    let linker = std::env::var_os(LINKER).unwrap_or_else(|| own_linker.clone());
+    let ready = program.exists() && (linker != own_linker || Path::new(&linker).exists());
+    ensure!(ready, "run `cargo xtask freebsd setup` first: the compiler or the linker is missing");
+    let mut command = Command::new(&program);
     command
         .current_dir(&workspace.root)
         .env("CARGO", bin.join("cargo"))
         .env("RUSTC", bin.join("rustc"))
         // A release compiler builds the standard library only when told that it may.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env(LINKER, linker(workspace))
+        .env(LINKER, linker)
         // Nobody debugs these here, and half of the build's time would go into it.
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
     // Of rustup's toolchain, in which we run.
     for name in ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTDOC", "RUSTC_WRAPPER", "RUSTFLAGS"] {
         command.env_remove(name);
     }
-    command
-}
-
-fn linker(workspace: &Workspace) -> OsString {
-    std::env::var_os(LINKER).unwrap_or_else(|| setup::linker(workspace).into())
+    Ok(command)
 }
 
 /// The arguments that select everything that is built for FreeBSD.

@@ -9,10 +9,16 @@ fn pid_t(pid: u32) -> io::Result<libc::pid_t> {
     }
 }
 
+/// A process number for waitid(2): `id_t` is as wide as a `u32` on one system and wider on another.
+fn id(pid: impl Into<libc::id_t>) -> libc::id_t {
+    pid.into()
+}
+
 /// Waits until a child of ours has ended and leaves it unreaped, so that its process group still
 /// exists and its number cannot be another's. waitid(2) with `WNOWAIT`.
 pub(crate) fn wait_without_reaping(pid: u32) -> io::Result<()> {
-    let id = libc::id_t::try_from(pid_t(pid)?).map_err(io::Error::other)?;
+    pid_t(pid)?;
+    let id = id(pid);
     loop {
         // SAFETY: `siginfo_t` is a C structure of integers and pointers, for which zeroes are valid.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

@@ -81,23 +81,24 @@ fn compare_rights(ours: &BTreeMap<&str, u128>, all: u128, capsicum: &Macros) -> 
 }
 
 fn compare_fcntls(ours: &BTreeMap<&str, u32>, capsicum: &Macros) -> Vec<String> {
-    let theirs = |name: &str| capsicum.get(name).and_then(Result::ok);
     let mut faults = Vec::new();
+    let mut compare = |name: &str, bits: u32| match capsicum.get(&format!("CAP_FCNTL_{name}")) {
+        Some(Ok(theirs)) if theirs == i128::from(bits) => {}
+        Some(Ok(theirs)) => faults.push(format!(
+            "fcntl command {name} is {bits:#x} here and {theirs:#x} in sys/capsicum.h"
+        )),
+        Some(Err(error)) => faults.push(format!("fcntl command {name}: {error:#}")),
+        None => faults.push(format!("fcntl command {name}: not in sys/capsicum.h")),
+    };
     for (name, bits) in ours {
-        let value = theirs(&format!("CAP_FCNTL_{name}"));
-        if value != Some(i128::from(*bits)) {
-            faults.push(format!("fcntl command {name} is {bits:#x} here and {value:x?} there"));
-        }
+        compare(name, *bits);
     }
+    compare("ALL", ours.values().fold(0, |all, bits| all | bits));
     for name in capsicum.names() {
         let Some(command) = name.strip_prefix("CAP_FCNTL_") else { continue };
         if command != "ALL" && !ours.contains_key(command) {
             faults.push(format!("{name} of sys/capsicum.h is no fcntl command of ours"));
         }
-    }
-    let all = ours.values().fold(0, |all, bits| all | bits);
-    if theirs("CAP_FCNTL_ALL") != Some(i128::from(all)) {
-        faults.push(format!("all fcntl commands are {all:#x} here and others there"));
     }
     faults
 }
