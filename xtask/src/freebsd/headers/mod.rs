@@ -84,20 +84,3 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_constants_are_those_of_the_headers() {
-        let workspace = Workspace::for_tests();
-        if setup::zig_package(&directory(&workspace)).is_err() {
-            println!(
-                "SKIPPED: our constants: no FreeBSD headers before `cargo xtask freebsd setup`"
-            );
-            return;
-        }
-        check(&workspace).expect("FreeBSD's constants");
-    }
-}
