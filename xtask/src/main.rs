@@ -9,6 +9,7 @@ mod ci;
 mod command;
 mod deny;
 mod freebsd;
+mod mutate;
 mod test;
 mod workspace;
 
@@ -28,6 +29,8 @@ enum Subcommands {
     Test(test::Options),
     /// Run the stages that every change must pass
     Ci(ci::Options),
+    /// Take one rule of the table of system calls away at a time: some test must notice
+    Mutate(mutate::Options),
     /// Build for FreeBSD on this host
     #[command(subcommand)]
     Freebsd(freebsd::Action),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let success = Workspace::find().and_then(|workspace| match arguments.command {
         Subcommands::Test(options) => test::command(&workspace, &options),
         Subcommands::Ci(options) => ci::command(&workspace, &options),
+        Subcommands::Mutate(options) => mutate::command(&workspace, &options),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });
     match success {
