@@ -135,11 +135,22 @@ fn the_attacker_gets_through_without_a_sandbox() {
         let [tree, out] = ["tree", "out"].map(|name| host.make_dir(name));
         host.make_file("tree/file", "");
         let secret = host.make_file("secret", "the secret");
-        let own = std::process::id().to_string();
+        let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
         let mut command = host.command(["attack", "--socket", "/none", "--name", "none"]);
-        command.args(["--port", "1", "--shm", "0", "--address", "4096", "--pid", &own]);
+        command.args([
+            "--port",
+            "1",
+            "--shm",
+            "0",
+            "--address",
+            "4096",
+            "--pid",
+            &victim.id().to_string(),
+        ]);
         command.arg("--secret").arg(&secret).arg("--tree").arg(&tree).arg("--out").arg(&out);
         let output = output(&mut command);
+        victim.kill().unwrap();
+        victim.wait().unwrap();
         let text = text(&output);
         // What is not stopped by the lack of a privilege, or by what this host lacks.
         for name in [
