@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::RawFd};
 
-use crate::{Containment, Limits, Rights, sys};
+use crate::{Containment, Limits, sys};
 
 /// Why an operation of this crate was not done. Nothing has changed where one is returned, unless
 /// the variant says otherwise.
@@ -10,7 +10,9 @@ use crate::{Containment, Limits, Rights, sys};
 #[non_exhaustive]
 pub enum Error {
     /// More was asked for than the descriptor has: limits only narrow (`ENOTCAPABLE`).
-    #[error("descriptor {descriptor} has `{has}` and cannot be given `{asked}`: limits only narrow")]
+    #[error(
+        "descriptor {descriptor} has `{has}` and cannot be given `{asked}`: limits only narrow"
+    )]
     NotCapable {
         /// The descriptor.
         descriptor: RawFd,
@@ -79,10 +81,6 @@ impl Error {
         Self::System { operation: operation.into(), source }
     }
 
-    pub(crate) fn last(operation: impl Into<String>) -> Self {
-        Self::system(operation, io::Error::last_os_error())
-    }
-
     /// The error number that the system has for this, where it has one.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -130,12 +128,9 @@ pub fn is_capability_error(error: &io::Error) -> Option<CapabilityError> {
     match error.raw_os_error()? {
         sys::ECAPMODE => Some(CapabilityError::CapabilityMode),
         sys::ENOTCAPABLE => Some(CapabilityError::NotCapable),
-        other if sys::refuses_with(other) && crate::sandboxed() => Some(CapabilityError::NotCapable),
+        other if sys::refuses_with(other) && crate::sandboxed() => {
+            Some(CapabilityError::NotCapable)
+        }
         _ => None,
     }
-}
-
-/// The rights that `asked` has beyond `has`, for messages.
-pub(crate) fn beyond(asked: Rights, has: Rights) -> Rights {
-    asked.difference(has)
 }

@@ -57,7 +57,9 @@ impl Ioctls {
     pub fn intersection(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::All, set) | (set, Self::All) => set.clone(),
-            (Self::Only(mine), Self::Only(theirs)) => Self::only(mine.intersection(theirs).copied()),
+            (Self::Only(mine), Self::Only(theirs)) => {
+                Self::only(mine.intersection(theirs).copied())
+            }
         }
     }
 }

@@ -21,6 +21,11 @@ use crate::{Error, Limits, sys};
 ///
 /// [`Error::NotCapable`] when `limits` allows more than the descriptor has (`ENOTCAPABLE`).
 ///
+/// FreeBSD: [`Error::Unenforceable`] for a right that this release lacks (14 lacks `FCHROOT`,
+/// `INOTIFY_ADD` and `INOTIFY_RM`) and for more than 256 ioctl requests.
+/// [`Rights::ALL`](crate::Rights::ALL) means all that the kernel has, and a set of more than half
+/// of all rights means those of it that the kernel has: it was made as "all but …".
+///
 /// ```
 /// use std::{fs::File, io::Write, os::fd::AsFd};
 /// use capsicum_rs::{Rights, limit, limits_of};

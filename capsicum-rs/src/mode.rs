@@ -18,6 +18,9 @@ pub enum Mode {
 /// bound those too, and to limit several descriptors in one step, use
 /// [`Sandbox`](crate::Sandbox). Entering twice is no error.
 ///
+/// FreeBSD: the mode holds for every thread; a system call that another thread is in at this moment
+/// ends as it began.
+///
 /// Linux: with directories open, the level [`Containment::Landlock`](crate::Containment::Landlock)
 /// is needed, and a caller with one thread.
 ///

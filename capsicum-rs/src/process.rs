@@ -26,6 +26,8 @@ pub struct ProcessDescriptor {
     status: Option<ExitStatus>,
 }
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl ProcessDescriptor {
     /// pdfork(2): runs `child` in a copy of this process, whose exit status is what it returns
     /// (101 if it panics). Neither destructors of the caller's values nor exit handlers run in it.
@@ -80,7 +82,10 @@ impl ProcessDescriptor {
     /// Those of [`wait`](Self::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<ExitStatus>, Error> {
         if self.status.is_none() {
-            self.status = self.child.wait_until(Instant::now() + timeout)?;
+            let now = Instant::now();
+            // A time that the clock cannot tell is as good as a year.
+            let deadline = now.checked_add(timeout).unwrap_or(now + YEAR);
+            self.status = self.child.wait_until(deadline)?;
         }
         Ok(self.status)
     }

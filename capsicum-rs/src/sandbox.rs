@@ -11,7 +11,9 @@ use crate::{Containment, Error, Limits, sys};
 ///
 /// FreeBSD: the ceiling is set on the descriptors that are open when the mode is entered. A
 /// descriptor that is opened through another one has that one's limits, and new objects (pipes,
-/// socket pairs) are not limited.
+/// socket pairs) are not limited. Another thread may be opening a descriptor at that moment, so
+/// with more than one thread a ceiling other than [`Limits::ALL`] is [`Error::Unenforceable`], or
+/// with [`best_effort`](Self::best_effort) among [`Entered::missing`].
 ///
 /// Linux: the ceiling holds for every number that is not granted, now and later. Two rules follow
 /// from a filter seeing numbers only:
@@ -94,7 +96,11 @@ impl<'fd> Sandbox<'fd> {
     /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
     pub fn enter(self) -> Result<Entered, Error> {
         sys::enter(&sys::Request {
-            grants: self.grants.iter().map(|(fd, limits)| (fd.as_raw_fd(), limits.clone())).collect(),
+            grants: self
+                .grants
+                .iter()
+                .map(|(fd, limits)| (fd.as_raw_fd(), limits.clone()))
+                .collect(),
             ceiling: self.ceiling,
             require: self.require,
             best_effort: self.best_effort,

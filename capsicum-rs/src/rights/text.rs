@@ -30,7 +30,8 @@ impl fmt::Display for Rights {
         }
         let held = || Self::each().filter(|(_, right)| self.contains(*right));
         // A right that another one implies goes without saying: MKDIRAT, not LOOKUP|MKDIRAT.
-        let implied = |right: Self| held().any(|(_, other)| other != right && other.contains(right));
+        let implied =
+            |right: Self| held().any(|(_, other)| other != right && other.contains(right));
         let mut separator = "";
         for (name, _) in held().filter(|(_, right)| !implied(*right)) {
             write!(f, "{separator}{name}")?;

@@ -1,56 +1,44 @@
-//! Linux.
-use std::os::fd::BorrowedFd;
+//! Linux: descriptors by a seccomp filter, lookups by Landlock.
+//!
+//! [`syscalls`] is the table of system calls in the words of [`rule`]; [`policy`] is what every
+//! descriptor number may be used for; [`compile`](mod@compile) makes one program of the two, and
+//! [`model`] says the same in plain Rust. [`enter`], [`limit`](mod@limit) and [`confine`] install.
 
-use super::{Confinement, Request};
-use crate::{Entered, Error, Limits, Mode, Support, program::Confined};
+mod bpf;
+mod call;
+mod compile;
+mod confine;
+mod enter;
+mod landlock;
+mod limit;
+mod open;
+mod policy;
+mod probe;
+pub(crate) mod process;
+mod record;
+mod requests;
+mod rule;
+mod support;
+mod syscalls;
 
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use confine::confine;
+pub(crate) use enter::enter;
+pub(crate) use limit::{limit, limits_of};
+pub(crate) use probe::mode;
+pub(crate) use support::support;
+
+/// The numbers of the former Linux port of Capsicum.
 pub(crate) const ECAPMODE: i32 = 134;
 pub(crate) const ENOTCAPABLE: i32 = 135;
 
+/// What Landlock refuses with.
 pub(crate) fn refuses_with(errno: i32) -> bool {
     errno == libc::EACCES
-}
-pub(crate) fn limit(_: BorrowedFd<'_>, _: &Limits) -> Result<(), Error> {
-    unreachable!()
-}
-pub(crate) fn limits_of(_: BorrowedFd<'_>) -> Result<Limits, Error> {
-    unreachable!()
-}
-pub(crate) fn enter(_: &Request) -> Result<Entered, Error> {
-    unreachable!()
-}
-pub(crate) fn confine(_: &Confinement) -> Result<Confined, Error> {
-    unreachable!()
-}
-pub(crate) fn mode() -> Result<Mode, Error> {
-    unreachable!()
-}
-pub(crate) fn support() -> Support {
-    unreachable!()
-}
-pub(crate) mod process {
-    use std::{os::fd::BorrowedFd, process::ExitStatus, time::Instant};
-
-    use crate::Error;
-
-    #[derive(Debug)]
-    pub(crate) struct Child;
-    pub(crate) fn fork(_: impl FnOnce() -> u8) -> Result<Child, Error> {
-        unreachable!()
-    }
-    impl Child {
-        pub(crate) fn pid(&self) -> Result<u32, Error> {
-            unreachable!()
-        }
-        pub(crate) fn kill(&self, _: i32) -> Result<(), Error> {
-            unreachable!()
-        }
-        pub(crate) fn wait_until(&self, _: Instant) -> Result<Option<ExitStatus>, Error> {
-            unreachable!()
-        }
-        pub(crate) fn kill_and_reap(&mut self) {}
-        pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-            unreachable!()
-        }
-    }
 }

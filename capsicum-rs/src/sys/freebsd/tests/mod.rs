@@ -1,0 +1,7 @@
+//! What only a FreeBSD kernel can answer.
+
+mod entering;
+mod forked;
+mod limiting;
+mod processes;
+mod reporting;

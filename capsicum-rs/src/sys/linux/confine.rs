@@ -1,0 +1,58 @@
+//! Confining a program that knows nothing of capabilities: see [`crate::program`].
+
+use std::collections::BTreeMap;
+
+use super::{
+    call,
+    landlock::{Landlock, Rules},
+    limit, open,
+    policy::{Kind, Policy},
+};
+use crate::{Error, Limits, program::Confined, sys::Confinement};
+
+pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
+    let single =
+        call::single_threaded().map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
+    if !single {
+        return Err(Error::Threaded { threads: open::threads(), what: "Landlock" });
+    }
+    // Numbers that the program starts with; in a private root there may be no procfs.
+    let open = open::descriptors(false).or_else(|_| open::descriptors(true))?;
+    if let Some(ring) = open.iter().find(|open| open.ring()) {
+        return Err(Error::Unenforceable {
+            what: format!("confinement with descriptor {}", ring.number),
+            reason: "it is an io_uring, which no filter sees: close it before".to_owned(),
+        });
+    }
+    let landlock = match Landlock::probe() {
+        Ok(landlock) => Some(landlock),
+        Err(_) if confinement.without_landlock => None,
+        Err(reason) => {
+            return Err(Error::Unenforceable { what: "containment of paths".to_owned(), reason });
+        }
+    };
+    let rules = landlock
+        .map(|landlock| {
+            let rules = Rules::new(landlock, landlock.scopes())?;
+            for (fd, rights) in &confinement.beneath {
+                let mode = call::mode_of(*fd)
+                    .map_err(|error| Error::system(format!("fstat(descriptor {fd})"), error))?;
+                rules.pass(*fd, mode & libc::S_IFMT == libc::S_IFDIR, *rights)?;
+            }
+            Ok::<_, Error>(rules)
+        })
+        .transpose()?;
+    limit::no_new_privileges()?;
+    rules.map_or(Ok(()), Rules::restrict)?;
+    let filter_len = limit::install(&Policy {
+        kind: Kind::Confine(confinement.names),
+        granted: BTreeMap::new(),
+        ceiling: Limits::ALL,
+        capability: false,
+        landlock: landlock.is_some(),
+        signal_scope: landlock.is_some_and(Landlock::scopes),
+        addressable: open.into_iter().any(open::Open::addressable),
+        pid: std::process::id(),
+    })?;
+    Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len })
+}

@@ -1,0 +1,301 @@
+//! Entering capability mode.
+//!
+//! Everything that can be refused is found out first; then `no_new_privs`, Landlock and the filter
+//! are set, in this order. Landlock cannot be taken back, so that a process for which the filter
+//! fails after it is ended: it would be neither as it was nor in capability mode.
+
+use std::collections::BTreeMap;
+
+use super::{
+    compile::compile,
+    landlock::{Landlock, Rules, conflict},
+    limit,
+    open::{self, Mounts, Open},
+    policy::{Held, Kind, Policy},
+    probe::{self, Filters},
+    record::{self, Record},
+    syscalls::Arch,
+};
+use crate::{Containment, Entered, Error, Limits, Missing, Rights, sys::Request};
+
+/// What a lookup opens with these gets a descriptor, and so the ceiling.
+const OPENS: Rights = Rights::READ.union(Rights::WRITE);
+
+/// What is not to be had: an error, or with `best_effort` a note.
+struct Shortfalls {
+    best_effort: bool,
+    missing: Vec<Missing>,
+}
+
+impl Shortfalls {
+    fn add(&mut self, what: String, reason: String) -> Result<(), Error> {
+        if !self.best_effort {
+            return Err(Error::Unenforceable { what, reason });
+        }
+        self.missing.push(Missing { what, reason });
+        Ok(())
+    }
+}
+
+pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
+    let mut record = record::lock();
+    let already = probe::filters() == Filters::Capability;
+    let open = open::descriptors(already)?;
+    if !already {
+        open::no_rings(&open)?;
+    }
+    let mut shortfalls = Shortfalls { best_effort: request.best_effort, missing: Vec::new() };
+    let mut policy = policy(request, &record, &open)?;
+    let landlock = level(request, &policy, &open, &mut shortfalls)?;
+    policy.landlock = landlock.is_some();
+    let containment =
+        if policy.landlock { Containment::Landlock } else { Containment::Descriptors };
+    pinned_stay(&policy, &open)?;
+    no_wider(&policy, &open, &mut shortfalls)?;
+    // Landlock would keep the process from signalling those that it has descriptors of.
+    let kills = |open: &Open| {
+        policy.held(open.number).limits.rights.contains(Rights::PDKILL) && open.process()
+    };
+    let scoped = landlock.is_some_and(Landlock::scopes) && !open.iter().any(kills);
+    policy.signal_scope = scoped || record.signal_scope;
+
+    let rules = landlock
+        .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
+        .transpose()?;
+    let len = compile(&policy, Arch::HOST).len();
+    limit::fits(len, &policy)?;
+
+    limit::no_new_privileges()?;
+    let held_by_landlock = rules.is_some();
+    rules.map_or(Ok(()), Rules::restrict)?;
+    // The point of no return, where there are rules.
+    if let Err(error) = limit::install(&policy) {
+        if held_by_landlock {
+            eprintln!("capsicum-rs: Landlock holds this process and the filter does not: {error}");
+            std::process::abort();
+        }
+        return Err(error);
+    }
+
+    record.ceiling = policy.ceiling;
+    record.numbers = policy.granted;
+    record.entered = Some(containment);
+    record.signal_scope = policy.signal_scope;
+    Ok(Entered { containment, missing: shortfalls.missing, filter_len: len })
+}
+
+/// What every number may be used for from here on.
+fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, Error> {
+    let ceiling = request.ceiling.intersection(&record.ceiling);
+    let mut granted: BTreeMap<u32, Limits> = record
+        .numbers
+        .iter()
+        .map(|(number, held)| (*number, held.limits.intersection(&ceiling)))
+        .collect();
+    for (fd, limits) in &request.grants {
+        let number = fd.cast_unsigned();
+        let has = record.limits(number);
+        if !has.contains(limits) {
+            return Err(Error::NotCapable {
+                descriptor: *fd,
+                asked: Box::new(limits.clone()),
+                has: Box::new(has.clone()),
+            });
+        }
+        granted.insert(number, limits.clone());
+    }
+    let open_at = |number: u32| open.iter().find(|open| open.number == number).copied();
+    let mut policy = Policy {
+        kind: Kind::Enter,
+        granted: BTreeMap::new(),
+        ceiling,
+        capability: true,
+        landlock: false,
+        signal_scope: false,
+        addressable: false,
+        pid: std::process::id(),
+    };
+    policy.granted = granted
+        .into_iter()
+        .filter(|(_, limits)| *limits != policy.ceiling)
+        .map(|(number, limits)| {
+            // Only what is pinned keeps its number, so that what is known of it stays true.
+            let object = open_at(number).filter(|_| policy.pinned(&limits)).map(Open::object);
+            (number, Held { limits, object: object.unwrap_or_default() })
+        })
+        .collect();
+    policy.addressable = open
+        .iter()
+        .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
+    Ok(policy)
+}
+
+/// Whether a descriptor is of use only where Landlock holds lookups, and by which right.
+fn needs_landlock(policy: &Policy, open: Open) -> Option<Rights> {
+    let rights = policy.held(open.number).limits.rights;
+    if open.directory() && rights.contains(Rights::LOOKUP) {
+        return Some(Rights::LOOKUP);
+    }
+    rights.contains(Rights::FEXECVE).then_some(Rights::FEXECVE).filter(|_| {
+        // With the ceiling everything may be executed; that it can be is no promise.
+        policy.granted.contains_key(&open.number)
+    })
+}
+
+/// The level: Landlock where it is to be had, unless nothing needs it and it is not.
+fn level(
+    request: &Request,
+    policy: &Policy,
+    open: &[Open],
+    shortfalls: &mut Shortfalls,
+) -> Result<Option<Landlock>, Error> {
+    let unmet = |required, offered, reason| Err(Error::Containment { required, offered, reason });
+    let needed = open.iter().find_map(|open| Some((*open, needs_landlock(policy, *open)?)));
+    let required = request.require.unwrap_or(Containment::Descriptors);
+    let probed = Landlock::probe();
+    let single = super::call::single_threaded()
+        .map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
+    let offered =
+        if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
+    match required {
+        Containment::Capsicum => {
+            let reason = "it is FreeBSD's".to_owned();
+            return unmet(required, offered, reason);
+        }
+        Containment::Directories => {
+            let reason = "this version of capsicum-rs enters no mount namespace".to_owned();
+            return unmet(required, offered, reason);
+        }
+        Containment::Landlock | Containment::Descriptors => {}
+    }
+    let threaded =
+        || Error::Threaded { threads: open::threads(), what: "Landlock, which holds lookups," };
+    match probed {
+        Ok(landlock) if single => return Ok(Some(landlock)),
+        Ok(_) if required == Containment::Landlock => return Err(threaded()),
+        Err(reason) if required == Containment::Landlock => {
+            return unmet(required, offered, reason);
+        }
+        Ok(_) => {
+            if let Some((open, right)) = needed {
+                if !request.best_effort {
+                    return Err(threaded());
+                }
+                shortfalls.add(on(right, open), threaded().to_string())?;
+            }
+        }
+        Err(reason) => {
+            if let Some((open, right)) = needed {
+                if !request.best_effort {
+                    let reason = format!("{} needs it: {reason}", on(right, open));
+                    return unmet(Containment::Landlock, offered, reason);
+                }
+                shortfalls.add(on(right, open), reason)?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn on(right: Rights, open: Open) -> String {
+    format!("{right} on descriptor {}", open.number)
+}
+
+/// Executing a program would free the number of a pinned descriptor that is close-on-exec.
+fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
+    if !policy.fact(super::rule::Fact::Executes) {
+        return Ok(());
+    }
+    for open in open {
+        let limits = &policy.held(open.number).limits;
+        if policy.pinned(limits) && open.close_on_exec() {
+            return Err(Error::Unenforceable {
+                what: format!("`{limits}` on descriptor {}", open.number),
+                reason: "it has more than the ceiling, and executing a program would give its \
+                         number to another object: clear FD_CLOEXEC, or grant no FEXECVE"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What comes out of a descriptor gets the ceiling, which must not be more than it has.
+fn no_wider(policy: &Policy, open: &[Open], shortfalls: &mut Shortfalls) -> Result<(), Error> {
+    for open in open {
+        let limits = &policy.held(open.number).limits;
+        let opens = open.directory()
+            && limits.rights.contains(Rights::LOOKUP)
+            && limits.rights.intersects(OPENS);
+        let accepts = open.socket() && limits.rights.contains(Rights::ACCEPT);
+        if policy.narrow(limits) && (opens || accepts) {
+            let right = if opens { Rights::LOOKUP } else { Rights::ACCEPT };
+            shortfalls.add(
+                on(right, *open),
+                format!(
+                    "what it opens has the ceiling, and the ceiling has `{}` beyond the `{limits}` \
+                     of the descriptor: state a ceiling that is no wider",
+                    policy.ceiling.rights.difference(limits.rights),
+                ),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The rules of Landlock: each directory that may be looked up from, and what may be executed.
+fn beneath(
+    landlock: Landlock,
+    scoped: bool,
+    policy: &Policy,
+    open: &[Open],
+    already: bool,
+    shortfalls: &mut Shortfalls,
+) -> Result<Rules, Error> {
+    let rules = Rules::new(landlock, scoped)?;
+    let mut passed: Vec<(Open, Rights)> = open
+        .iter()
+        .map(|open| (*open, policy.held(open.number).limits.rights))
+        .filter(|(open, rights)| {
+            if open.directory() {
+                rights.contains(Rights::LOOKUP)
+            } else {
+                rights.contains(Rights::FEXECVE)
+            }
+        })
+        .collect();
+    // In capability mode no directory leads to procfs: that was seen to on entering it.
+    if !already && passed.iter().any(|(open, _)| open.directory()) {
+        let mounts = Mounts::read()?;
+        let mut safe = Vec::new();
+        for (open, rights) in passed {
+            match mounts.reach_procfs(open).filter(|_| open.directory()) {
+                Some(reason) => shortfalls.add(on(Rights::LOOKUP, open), reason)?,
+                None => safe.push((open, rights)),
+            }
+        }
+        passed = safe;
+    }
+    let mut held = Vec::new();
+    for (to, rights) in &passed {
+        let betrayed = passed
+            .iter()
+            .filter(|(from, _)| from.directory() && from.number != to.number)
+            .find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
+        match betrayed {
+            Some((from, right)) => shortfalls.add(
+                format!("`{rights}` on descriptor {}", to.number),
+                format!(
+                    "Landlock cannot hold `{right}` back from it, which descriptor {} has: grant \
+                     it to both or to neither",
+                    from.number
+                ),
+            )?,
+            None => held.push((to, rights)),
+        }
+    }
+    for (open, rights) in held {
+        rules.pass(open.fd(), open.directory(), *rights)?;
+    }
+    Ok(rules)
+}

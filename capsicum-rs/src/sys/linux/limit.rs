@@ -1,0 +1,101 @@
+//! Limiting one descriptor, by a filter of its own.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::{
+    call,
+    compile::compile,
+    policy::{Held, Kind, Object, Policy},
+    probe::{self, Filters},
+    record,
+    syscalls::Arch,
+};
+use crate::{Error, Limits};
+
+/// `PR_SET_NO_NEW_PRIVS`, without which a filter takes privilege, and after which no program that
+/// is executed gains any.
+pub(super) fn no_new_privileges() -> Result<(), Error> {
+    call::prctl(libc::PR_SET_NO_NEW_PRIVS.cast_unsigned(), 1)
+        .map(drop)
+        .map_err(|error| Error::system("prctl(PR_SET_NO_NEW_PRIVS)", error))
+}
+
+/// How many instructions the kernel takes: `BPF_MAXINSNS`.
+pub(super) const MOST: usize = 4096;
+
+/// Installs the program of a policy for all threads, and says how long it is.
+pub(super) fn install(policy: &Policy) -> Result<usize, Error> {
+    let program = compile(policy, Arch::HOST);
+    fits(program.len(), policy)?;
+    no_new_privileges()?;
+    call::install(&program).map_err(|error| match error.raw_os_error() {
+        Some(libc::ESRCH) => Error::Unenforceable {
+            what: "a filter on every thread".to_owned(),
+            reason: "another thread has a filter of its own: limit before starting threads"
+                .to_owned(),
+        },
+        Some(libc::EINVAL | libc::ENOSYS) => Error::Unenforceable {
+            what: "any right".to_owned(),
+            reason: format!("the kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): {error}"),
+        },
+        _ => Error::system("seccomp(SECCOMP_SET_MODE_FILTER)", error),
+    })?;
+    Ok(program.len())
+}
+
+/// Refuses a program that the kernel would not take.
+pub(super) fn fits(len: usize, policy: &Policy) -> Result<(), Error> {
+    if len <= MOST {
+        return Ok(());
+    }
+    let requests =
+        policy.granted.values().filter(|held| held.limits.ioctls != policy.ceiling.ioctls).count();
+    Err(Error::TooLarge {
+        instructions: len,
+        most: MOST,
+        advice: format!(
+            "{} descriptors are granted, {requests} of them with ioctl requests of their own, \
+             which cost most: give several the same requests, or grant fewer",
+            policy.granted.len()
+        ),
+    })
+}
+
+pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
+    let mut record = record::lock();
+    let number = fd.as_raw_fd().cast_unsigned();
+    let has = record.limits(number);
+    if !has.contains(limits) {
+        return Err(Error::NotCapable {
+            descriptor: fd.as_raw_fd(),
+            asked: Box::new(limits.clone()),
+            has: Box::new(has.clone()),
+        });
+    }
+    if has == limits {
+        return Ok(());
+    }
+    // What was known of a pinned object stays so: it keeps its number.
+    let object = record.numbers.get(&number).map_or_else(Object::default, |held| held.object);
+    let held = Held { limits: limits.clone(), object };
+    install(&Policy {
+        kind: Kind::Limit,
+        granted: [(number, held.clone())].into(),
+        ceiling: record.ceiling.clone(),
+        capability: probe::filters() == Filters::Capability,
+        landlock: true,
+        signal_scope: true,
+        addressable: false,
+        pid: std::process::id(),
+    })?;
+    record.numbers.insert(number, held);
+    Ok(())
+}
+
+pub(crate) fn limits_of(fd: BorrowedFd<'_>) -> Result<Limits, Error> {
+    let record = record::lock();
+    if record.is_blank() && probe::filters() != Filters::None {
+        return Err(Error::Unknown { descriptor: fd.as_raw_fd() });
+    }
+    Ok(record.limits(fd.as_raw_fd().cast_unsigned()).clone())
+}

@@ -1,0 +1,239 @@
+//! The descriptors that are open, and what their objects are.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::fd::RawFd,
+    path::{Path, PathBuf},
+};
+
+use super::{call, policy::Object};
+use crate::Error;
+
+/// An open descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) number: u32,
+    /// The type in the mode of fstat(2); 0 for objects that are no files.
+    kind: libc::mode_t,
+}
+
+impl Open {
+    #[allow(clippy::cast_possible_wrap)]
+    pub(super) fn fd(self) -> RawFd {
+        self.number as RawFd
+    }
+
+    pub(super) fn directory(self) -> bool {
+        self.kind == libc::S_IFDIR
+    }
+
+    pub(super) fn socket(self) -> bool {
+        self.kind == libc::S_IFSOCK
+    }
+
+    /// A pidfd; one that cannot be asked counts as one.
+    pub(super) fn process(self) -> bool {
+        if self.directory() || self.socket() {
+            return false;
+        }
+        let asked = call::wait(self.fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+        !asked.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL)))
+    }
+
+    pub(super) fn close_on_exec(self) -> bool {
+        call::fcntl(self.fd(), libc::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC != 0)
+    }
+
+    /// An `io_uring`: asked of procfs, or where there is none of the kernel, which answers
+    /// `EOPNOTSUPP` for anything else.
+    pub(super) fn ring(self) -> bool {
+        match fs::read_link(format!("/proc/self/fd/{}", self.number)) {
+            Ok(link) => link == Path::new("anon_inode:[io_uring]"),
+            Err(_) => !call::io_uring_register(self.fd()).is_err_and(|error| {
+                matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EBADF | libc::ENOSYS))
+            }),
+        }
+    }
+
+    /// What is known of the object, as long as it keeps the number.
+    pub(super) fn object(self) -> Object {
+        let flags = call::fcntl(self.fd(), libc::F_GETFL);
+        Object {
+            read_only: flags.is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY),
+            addressless: self.socket() && !self.addressable(),
+        }
+    }
+
+    /// A socket whose messages may carry an address: any but connections of Unix and of TCP.
+    pub(super) fn addressable(self) -> bool {
+        let option = |option| call::socket_option(self.fd(), option).ok();
+        if !self.socket() {
+            return false;
+        }
+        !matches!(
+            (option(libc::SO_DOMAIN), option(libc::SO_TYPE), option(libc::SO_PROTOCOL)),
+            (Some(libc::AF_UNIX), Some(libc::SOCK_STREAM | libc::SOCK_SEQPACKET), _)
+                | (
+                    Some(libc::AF_INET | libc::AF_INET6),
+                    Some(libc::SOCK_STREAM),
+                    Some(libc::IPPROTO_TCP),
+                )
+        )
+    }
+}
+
+fn failed(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |error| Error::system(what, error)
+}
+
+/// Every open descriptor, close-on-exec ones included.
+///
+/// With procfs it is read from there; in capability mode, where there is none, every number that
+/// may be in use is tried.
+pub(super) fn descriptors(capability: bool) -> Result<Vec<Open>, Error> {
+    let numbers: Vec<u32> = if capability {
+        let limit = call::descriptor_limit().map_err(failed("getrlimit(RLIMIT_NOFILE)"))?;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(1 << 20);
+        (0..limit).collect()
+    } else {
+        let listing = fs::read_dir("/proc/self/fd").map_err(|error| Error::Unenforceable {
+            what: "the ceiling on open descriptors".to_owned(),
+            reason: format!("they cannot be listed: /proc/self/fd: {error}; mount procfs"),
+        })?;
+        listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    };
+    Ok(numbers
+        .into_iter()
+        .filter_map(|number| {
+            let fd = RawFd::try_from(number).ok()?;
+            // Also leaves out the descriptor of the listing itself.
+            call::fcntl(fd, libc::F_GETFD).ok()?;
+            let kind = call::mode_of(fd).map_or(0, |mode| mode & libc::S_IFMT);
+            Some(Open { number, kind })
+        })
+        .collect())
+}
+
+/// Refuses rings of `io_uring`, open or only mapped: what is written to one takes effect without a
+/// system call of the process, so that no filter sees it.
+pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
+    let ring = |what: String| Error::Unenforceable {
+        what,
+        reason: "it is an io_uring, which no filter sees: close and unmap it before".to_owned(),
+    };
+    if let Some(found) = open.iter().find(|open| open.ring()) {
+        return Err(ring(format!("capability mode with descriptor {}", found.number)));
+    }
+    let maps = fs::read("/proc/self/maps").map_err(failed("/proc/self/maps"))?;
+    let needle = b"anon_inode:[io_uring]";
+    if maps.windows(needle.len()).any(|window| window == needle) {
+        return Err(ring("capability mode with a mapped ring".to_owned()));
+    }
+    Ok(())
+}
+
+/// How many threads the process has, for messages; at least two where it cannot be read.
+pub(super) fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(2, |tasks| tasks.count().max(2))
+}
+
+/// `f_type` of procfs.
+const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
+
+/// What the process sees of mounts.
+pub(super) struct Mounts {
+    ids: BTreeSet<u64>,
+    procfs: Vec<PathBuf>,
+}
+
+impl Mounts {
+    pub(super) fn read() -> Result<Self, Error> {
+        let table = fs::read("/proc/self/mountinfo").map_err(failed("/proc/self/mountinfo"))?;
+        Ok(Self::parse(&table))
+    }
+
+    /// proc(5): `id parent major:minor root point options … - type source options`.
+    fn parse(table: &[u8]) -> Self {
+        use std::os::unix::ffi::OsStringExt;
+        let mut mounts = Self { ids: BTreeSet::new(), procfs: Vec::new() };
+        for line in table.split(|byte| *byte == b'\n') {
+            let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+            let id: Option<u64> =
+                fields.first().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+            mounts.ids.extend(id);
+            let separator = fields.iter().position(|field| *field == b"-");
+            let kind = separator.and_then(|at| fields.get(at + 1));
+            if kind.is_some_and(|kind| *kind == b"proc")
+                && let Some(point) = fields.get(4)
+            {
+                mounts.procfs.push(PathBuf::from(std::ffi::OsString::from_vec(unescape(point))));
+            }
+        }
+        mounts
+    }
+
+    /// Why a lookup beneath this directory could reach procfs, whose magic links lead to every
+    /// descriptor and to the root; `None` where it could not.
+    pub(super) fn reach_procfs(&self, directory: Open) -> Option<String> {
+        let number = directory.number;
+        if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
+            return Some("it is on procfs, whose links lead to every descriptor".to_owned());
+        }
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+        let mount =
+            info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok());
+        if !mount.is_some_and(|mount| self.ids.contains(&mount)) {
+            return Some(
+                "its mount is not one of this process's, so that what is mounted beneath \
+                         cannot be known"
+                    .to_owned(),
+            );
+        }
+        let path = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+        if !path.is_absolute() {
+            return Some("its path cannot be known".to_owned());
+        }
+        let point = self.procfs.iter().find(|point| point.starts_with(&path))?;
+        Some(format!(
+            "procfs is mounted beneath it, on {}, and its links lead to every descriptor",
+            point.display()
+        ))
+    }
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match octal {
+            Some(byte) if *first == b'\\' => {
+                plain.push(byte);
+                rest = &tail[3..];
+            }
+            _ => {
+                plain.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_names_procfs_also_where_its_path_has_spaces() {
+        let mounts = Mounts::parse(
+            b"22 1 8:1 / / rw shared:1 - ext4 /dev/root rw\n\
+              23 22 0:5 / /my\\040root/proc rw,nosuid shared:2 master:3 - proc proc rw\n",
+        );
+        assert_eq!(mounts.ids, [22, 23].into());
+        assert_eq!(mounts.procfs, [PathBuf::from("/my root/proc")]);
+    }
+}

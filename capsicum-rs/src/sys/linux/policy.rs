@@ -1,0 +1,186 @@
+//! A policy: what every descriptor number may be used for.
+//!
+//! A filter sees numbers, not objects. Hence three rules, stated here and held by the table:
+//!
+//! 1. A number that is granted has its grant; every other number, now and later, has the ceiling.
+//! 2. *Narrow*: where a grant lacks something that the ceiling has, no second number may be made
+//!    for its object, nor may a new object come out of it ([`Need::Whole`], [`Fact::SomeNarrow`]).
+//! 3. *Pinned*: where a grant has something that the ceiling lacks, no other object may take its
+//!    number ([`Need::Loose`]). Only then is the object known, and what is known of it counts.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ECAPMODE, ENOTCAPABLE, requests,
+    rule::{Fact, Need, Refusal},
+};
+use crate::{Limits, Rights, program::Names};
+
+/// What a filter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Limiting descriptors: everything else is free.
+    Limit,
+    /// Capability mode: what the table does not allow is refused.
+    Enter,
+    /// Confining a program that may use these names.
+    Confine(Names),
+}
+
+/// What is known of the object behind a pinned number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Object {
+    /// It is open for reading only, so that no mapping of it can be made writable.
+    pub(super) read_only: bool,
+    /// It is a socket whose messages carry no address.
+    pub(super) addressless: bool,
+}
+
+/// What a number may be used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) limits: Limits,
+    pub(super) object: Object,
+}
+
+/// What becomes of every descriptor number.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Policy {
+    pub(super) kind: Kind,
+    /// The numbers that are granted.
+    pub(super) granted: BTreeMap<u32, Held>,
+    /// All others.
+    pub(super) ceiling: Limits,
+    /// Whether the process is in capability mode.
+    pub(super) capability: bool,
+    /// Whether Landlock holds lookups.
+    pub(super) landlock: bool,
+    /// Whether Landlock holds signals.
+    pub(super) signal_scope: bool,
+    /// Whether some descriptor that has the ceiling is a socket that takes addresses.
+    pub(super) addressable: bool,
+    /// The process that enters.
+    pub(super) pid: u32,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Allow,
+    Refuse(i32),
+    Kill,
+}
+
+/// The bit of numbers by which x86_64 kernels tell calls of the x32 ABI.
+pub(super) const X32: u32 = 0x4000_0000;
+
+impl Policy {
+    /// The error number of a refusal; `None` where this kind of filter lets the call pass.
+    pub(super) fn refusal(&self, refusal: Refusal) -> Option<i32> {
+        match (self.kind, refusal) {
+            (Kind::Limit, Refusal::Global | Refusal::Missing) => None,
+            (_, Refusal::Missing) => Some(libc::ENOSYS),
+            (Kind::Limit, Refusal::Probe) => (!self.capability).then_some(ENOTCAPABLE),
+            (Kind::Enter, Refusal::Probe | Refusal::Global) => Some(ECAPMODE),
+            (Kind::Limit | Kind::Enter, Refusal::NotCapable) => Some(ENOTCAPABLE),
+            // Programs that know nothing of capabilities understand this one.
+            (Kind::Confine(_), _) => Some(libc::EPERM),
+        }
+    }
+
+    /// What becomes of a call that is refused so.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Verdict {
+        self.refusal(refusal).map_or(Verdict::Allow, Verdict::Refuse)
+    }
+
+    /// What becomes of a call without a row.
+    pub(super) fn unknown(&self) -> Verdict {
+        self.refuse(Refusal::Missing)
+    }
+
+    /// What a number may be used for; the ceiling knows nothing of its objects.
+    pub(super) fn held(&self, number: u32) -> Held {
+        self.granted.get(&number).cloned().unwrap_or_else(|| self.rest())
+    }
+
+    /// What the numbers that are not granted may be used for.
+    pub(super) fn rest(&self) -> Held {
+        Held { limits: self.ceiling.clone(), object: Object::default() }
+    }
+
+    /// Whether a grant has something that the ceiling lacks.
+    pub(super) fn pinned(&self, limits: &Limits) -> bool {
+        !self.ceiling.contains(limits)
+    }
+
+    /// Whether a grant lacks something that the ceiling has.
+    pub(super) fn narrow(&self, limits: &Limits) -> bool {
+        !limits.contains(&self.ceiling)
+    }
+
+    /// The runs of numbers that are pinned, from the first to the last of each.
+    pub(super) fn pinned_runs(&self) -> Vec<(u32, u32)> {
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for (number, held) in &self.granted {
+            if self.pinned(&held.limits) {
+                match runs.last_mut() {
+                    Some((_, end)) if *end + 1 == *number => *end = *number,
+                    _ => runs.push((*number, *number)),
+                }
+            }
+        }
+        runs
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Limits> {
+        self.granted.values().map(|held| &held.limits).chain([&self.ceiling])
+    }
+
+    /// What is known when the filter is made.
+    pub(super) fn fact(&self, fact: Fact) -> bool {
+        match fact {
+            Fact::Capability => self.capability,
+            Fact::Landlock => self.landlock,
+            Fact::SignalScope => self.signal_scope,
+            Fact::Executes => self.all().any(|held| held.rights.contains(Rights::FEXECVE)),
+            Fact::CeilingExecutes => self.ceiling.rights.contains(Rights::FEXECVE),
+            Fact::MappingsExecute => self.all().all(|held| {
+                !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
+            }),
+            Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),
+        }
+    }
+
+    /// Whether a confined program may use names of these kinds.
+    pub(super) fn named(&self, names: Names) -> bool {
+        matches!(self.kind, Kind::Confine(allowed) if allowed.contains(names))
+    }
+
+    /// Whether all descriptors have these rights.
+    pub(super) fn everywhere(&self, rights: Rights) -> bool {
+        self.all().all(|held| held.rights.contains(rights))
+    }
+
+    /// Whether a descriptor meets a need that is about it alone; `request` is what `Ioctl` asks.
+    pub(super) fn meets(&self, need: Need, held: &Held, request: u32) -> bool {
+        let Held { limits, object } = held;
+        match need {
+            Need::Right(_, rights) => limits.rights.contains(rights),
+            Need::Fcntl(_, command) => {
+                limits.rights.contains(Rights::FCNTL) && limits.fcntls.contains(command)
+            }
+            Need::Ioctl(..) => requests::taken(limits).contains(&request),
+            Need::Whole(_) => !self.narrow(limits),
+            Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
+            Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
+            Need::Message(_) => {
+                limits.rights.contains(Rights::WRITE)
+                    && (object.addressless
+                        || limits.rights.contains(Rights::CONNECT)
+                            && !(self.addressable && self.kind != Kind::Limit))
+            }
+            Need::Everywhere(rights) => self.everywhere(rights),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Child processes by pidfd.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitStatus,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    call, open,
+    probe::{self, Filters},
+};
+use crate::Error;
+
+/// A child that is not waited for yet.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pidfd: OwnedFd,
+    pid: u32,
+}
+
+/// What a panic exits with, as the standard library's main does.
+const PANICKED: u8 = 101;
+
+pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
+    let single =
+        call::single_threaded().map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
+    if !single {
+        return Err(Error::Threaded { threads: open::threads(), what: "fork" });
+    }
+    // Capability mode has no ids to open: there the descriptor comes with the child, which skips
+    // the C library's own bookkeeping of forks.
+    let (pid, pidfd) = if probe::filters() == Filters::Capability {
+        call::fork_with_pidfd().map_err(|error| Error::system("clone(CLONE_PIDFD)", error))?
+    } else {
+        (call::fork().map_err(|error| Error::system("fork", error))?, None)
+    };
+    if pid == 0 {
+        call::exit(catch_unwind(AssertUnwindSafe(child)).unwrap_or(PANICKED));
+    }
+    let pidfd = match pidfd {
+        Some(pidfd) => pidfd,
+        // Nobody else waits for the child, so that the id is still its own.
+        None => call::pidfd_open(pid).map_err(|error| Error::system("pidfd_open", error))?,
+    };
+    Ok(Child { pidfd, pid: pid.cast_unsigned() })
+}
+
+/// `CLD_EXITED`, and whether a core was written, from waitid(2) to wait(2).
+fn status(ended: &call::Ended) -> ExitStatus {
+    ExitStatus::from_raw(match ended.code {
+        libc::CLD_EXITED => ended.status << 8,
+        libc::CLD_DUMPED => ended.status | 0x80,
+        _ => ended.status,
+    })
+}
+
+/// How long to sleep between two looks where poll(2) is refused.
+const LOOK: Duration = Duration::from_millis(2);
+
+#[allow(clippy::unnecessary_wraps)] // FreeBSD's needs a right.
+impl Child {
+    pub(crate) fn pid(&self) -> Result<u32, Error> {
+        Ok(self.pid)
+    }
+
+    pub(crate) fn kill(&self, signal: i32) -> Result<(), Error> {
+        call::pidfd_send_signal(self.pidfd.as_raw_fd(), signal)
+            .map_err(|error| Error::system(format!("pidfd_send_signal({})", self.pid), error))
+    }
+
+    pub(crate) fn wait_until(&self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
+        loop {
+            let fd = self.pidfd.as_raw_fd();
+            match call::wait(fd, libc::WEXITED | libc::WNOHANG) {
+                Ok(Some(ended)) => return Ok(Some(status(&ended))),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::system(format!("waitid({})", self.pid), error)),
+                Ok(None) => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            match call::readable(fd, left) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    // Refused where some descriptor lacks EVENT.
+                    thread::sleep(LOOK.min(left));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn kill_and_reap(&mut self) {
+        // An error leaves a child that has ended, or one that limits keep from being killed.
+        if self.kill(libc::SIGKILL).is_ok() {
+            let _ = call::wait(self.pidfd.as_raw_fd(), libc::WEXITED);
+        } else {
+            let _ = call::wait(self.pidfd.as_raw_fd(), libc::WEXITED | libc::WNOHANG);
+        }
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}

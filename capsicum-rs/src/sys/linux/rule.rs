@@ -1,0 +1,109 @@
+//! The language of the table of system calls.
+//!
+//! A *rule* is a list of steps, taken in order. A step counts where its *conditions* hold, all of
+//! them; conditions look at the 32 low bits of an argument (as the kernel does with descriptors,
+//! flags and commands) or at a *fact* about the policy, which is known when the filter is made. A
+//! *need* is about a descriptor that an argument names, and refuses where it is not met.
+
+use crate::{Fcntls, Rights, program::Names};
+
+/// The number of an argument, from 0.
+pub(super) type Arg = usize;
+
+/// What becomes of a system call, step by step; the last step is unconditional.
+pub(super) type Rule = &'static [Step];
+
+/// One step of a rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// The call is allowed where the conditions hold.
+    Allow(&'static [When]),
+    /// The call is refused where the conditions hold.
+    Refuse(&'static [When], Refusal),
+    /// Where the conditions hold, the call is refused with `ENOTCAPABLE` unless the need is met;
+    /// where it is met, the next step decides.
+    Need(&'static [When], Need),
+}
+
+/// How a call is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It uses a global name: `ECAPMODE`. Before capability mode such calls are free.
+    Global,
+    /// It would use a descriptor beyond its rights: `ENOTCAPABLE`.
+    NotCapable,
+    /// libc has another way where the call does not exist: `ENOSYS`.
+    Missing,
+    /// The filter tells that it is there: see [`probe`](super::probe).
+    Probe,
+}
+
+/// A condition of a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    /// The argument has this value.
+    Is(Arg, u32),
+    /// The argument has one of these values.
+    OneOf(Arg, &'static [u32]),
+    /// The argument has some of these bits.
+    Any(Arg, u32),
+    /// The argument has none of these bits.
+    Clear(Arg, u32),
+    /// The argument has, of the bits of the mask, just these.
+    Masked(Arg, u32, u32),
+    /// The argument is a null pointer: all of its 64 bits are zero.
+    Null(Arg),
+    /// The argument is the id of the process that entered.
+    Own(Arg),
+    /// The policy is so.
+    Fact(Fact),
+    /// The policy is not so.
+    Unless(Fact),
+    /// A confined program may use names of these kinds, all of them.
+    Named(Names),
+}
+
+/// What is known when the filter is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// The process is in capability mode.
+    Capability,
+    /// Landlock holds lookups beneath the directories that are granted.
+    Landlock,
+    /// Landlock keeps signals within the processes that entered.
+    SignalScope,
+    /// Some descriptor may be executed.
+    Executes,
+    /// A descriptor that is created from here on may be executed.
+    CeilingExecutes,
+    /// Whatever may be mapped may also be mapped for execution.
+    MappingsExecute,
+    /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
+    SomeNarrow,
+}
+
+/// What a call needs of a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Need {
+    /// The descriptor has these rights.
+    Right(Arg, Rights),
+    /// The descriptor has `FCNTL` and takes this command.
+    Fcntl(Arg, Fcntls),
+    /// The descriptor has `IOCTL` and takes the request in the second argument.
+    Ioctl(Arg, Arg),
+    /// The descriptor has all that the ceiling has, so that another one, which gets the ceiling,
+    /// may be made of it.
+    Whole(Arg),
+    /// The descriptor is not pinned: another object may take its number.
+    Loose(Arg),
+    /// No pinned descriptor is in the range from the first to the second argument.
+    LooseRange(Arg, Arg),
+    /// The descriptor may be mapped `MAP_SHARED`: with `MMAP_RW`, since the mapping could be made
+    /// writable later; or it is known to be open for reading only.
+    MapShared(Arg),
+    /// A message may be sent whose address a filter cannot see: the descriptor has `WRITE` and is
+    /// known to take no address, or has `CONNECT` too and nothing is open that takes one.
+    Message(Arg),
+    /// Every descriptor has these rights: the call names its descriptors in memory.
+    Everywhere(Rights),
+}

@@ -1,0 +1,161 @@
+//! The compiled filter and the plain model agree, whatever the policy and the call.
+
+use proptest::{collection, option, prelude::*, sample};
+
+use super::{
+    super::syscalls::{Arch, table},
+    *,
+};
+use crate::{Fcntls, Ioctls, program::Names};
+
+fn rights() -> impl Strategy<Value = Rights> {
+    let each: Vec<Rights> = Rights::each().map(|(_, right)| right).collect();
+    prop_oneof![
+        1 => Just(Rights::ALL),
+        1 => Just(Rights::NONE),
+        3 => sample::subsequence(each.clone(), 0..8)
+            .prop_map(|some| some.into_iter().fold(Rights::NONE, |all, one| all | one)),
+        3 => sample::subsequence(each, 0..8)
+            .prop_map(|some| some.into_iter().fold(Rights::ALL, Rights::difference)),
+    ]
+}
+
+fn ioctls() -> impl Strategy<Value = Ioctls> {
+    let known = vec![0x5401, 0x5412, 0x5413, 0x5421, 0x5450, 0x5451, 0x4008_6602, 7, 8, 9];
+    prop_oneof![Just(Ioctls::All), sample::subsequence(known, 0..6).prop_map(Ioctls::only),]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    (rights(), any::<u32>(), ioctls()).prop_map(|(rights, fcntls, ioctls)| {
+        Limits::from(rights).fcntls(Fcntls::from_bits_truncate(fcntls)).ioctls(ioctls)
+    })
+}
+
+/// Numbers that are near each other, and a few that are not.
+fn descriptor() -> impl Strategy<Value = u32> {
+    prop_oneof![6 => 0..80_u32, 1 => 1000..1100_u32, 1 => Just(libc::AT_FDCWD.cast_unsigned()), 1 => any::<u32>()]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        1 => Just(Kind::Limit),
+        4 => Just(Kind::Enter),
+        1 => any::<u32>().prop_map(|names| Kind::Confine(Names::from_bits_truncate(names))),
+    ]
+}
+
+prop_compose! {
+    fn policies()(
+        kind in kind(),
+        ceiling in limits(),
+        granted in collection::btree_map(
+            descriptor(),
+            (limits(), any::<bool>(), any::<bool>()),
+            0..60,
+        ),
+        facts in any::<[bool; 4]>(),
+    ) -> Policy {
+        Policy {
+            kind,
+            granted: granted
+                .into_iter()
+                .map(|(number, (limits, read_only, addressless))| {
+                    (number, Held { limits, object: Object { read_only, addressless } })
+                })
+                .collect(),
+            ceiling,
+            capability: kind == Kind::Enter || kind == Kind::Limit && facts[0],
+            landlock: facts[1],
+            signal_scope: facts[2],
+            addressable: facts[3],
+            pid: OWN,
+        }
+    }
+}
+
+fn argument() -> impl Strategy<Value = u64> {
+    let flags = vec![0_u64, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 22, 25, 64, 1030, 0o100, 0o1000];
+    prop_oneof![
+        6 => descriptor().prop_map(u64::from),
+        4 => sample::select(flags),
+        2 => sample::select(vec![0x5401, 0x5412, 0x5413, 0x5451, 0x4008_6602, u64::from(OWN)]),
+        2 => any::<u32>().prop_map(u64::from),
+        // Only the low half is the kernel's; pointers have both.
+        1 => (descriptor(), any::<u32>()).prop_map(|(low, high)| u64::from(high) << 32 | u64::from(low)),
+        1 => any::<u64>(),
+    ]
+}
+
+fn calls(arch: Arch) -> impl Strategy<Value = Call> {
+    let numbers: Vec<u32> = table().filter_map(|row| row.number(arch)).collect();
+    let number = prop_oneof![
+        30 => sample::select(numbers),
+        1 => 0..600_u32,
+        1 => any::<u32>(),
+    ];
+    let arch = prop_oneof![30 => Just(arch.audit()), 1 => any::<u32>()];
+    (arch, number, prop::array::uniform6(argument())).prop_map(|(arch, number, args)| Call {
+        arch,
+        number,
+        args,
+    })
+}
+
+fn agree(arch: Arch, cases: u32) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(policy in policies(), calls in collection::vec(calls(arch), 400))| {
+        let program = compile(&policy, arch);
+        prop_assume!(program.len() <= 4096);
+        for call in calls {
+            prop_assert_eq!(run(&program, &call).verdict, policy.verdict(arch, &call), "{:x?}", call);
+        }
+    });
+}
+
+#[test]
+fn the_filter_of_x86_64_says_what_the_model_says() {
+    agree(Arch::X86_64, 250);
+}
+
+#[test]
+fn the_filter_of_aarch64_says_what_the_model_says() {
+    agree(Arch::Aarch64, 250);
+}
+
+#[test]
+fn a_grant_is_never_worth_more_than_its_rights_and_the_ceilings_are() {
+    // Two policies that differ in one grant's width: what the narrow one allows, the wide one does,
+    // but for the rules of identity, which are about numbers.
+    let config =
+        ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() };
+    let exempt = ["close", "close_range", "dup2", "dup3", "fcntl", "ioctl", "sendmsg", "sendmmsg"];
+    proptest!(config, |(
+        ceiling in rights(),
+        wide in rights(),
+        taken in rights(),
+        calls in collection::vec(calls(Arch::X86_64), 200),
+        other in option::of(limits()),
+    )| {
+        // Within the ceiling nothing is pinned and no memory may newly be executed.
+        let wide = wide & ceiling;
+        let narrow = wide.difference(taken);
+        let with = |rights: Rights| {
+            let policy = policy(Kind::Enter, ceiling).grant(3, rights);
+            match &other {
+                Some(limits) => policy.grant(4, limits.clone()),
+                None => policy,
+            }
+        };
+        let (wide, narrow) = (with(wide), with(narrow));
+        for mut call in calls {
+            call.args[0] = 3;
+            let name = table().find(|row| row.number(Arch::X86_64) == Some(call.number)).map(|row| row.name);
+            if name.is_some_and(|name| exempt.contains(&name) || name.contains("mprotect")) {
+                continue;
+            }
+            if narrow.verdict(Arch::X86_64, &call) == Verdict::Allow {
+                prop_assert_eq!(wide.verdict(Arch::X86_64, &call), Verdict::Allow, "{:?} {:x?}", name, call);
+            }
+        }
+    });
+}
