@@ -56,7 +56,10 @@ pub(crate) fn cases() -> Vec<Case> {
                     if scene.level == Containment::Descriptors =>
                 {
                     ensure(offered == scene.level, format!("{offered}"))?;
-                    ensure(reason.contains("LOOKUP"), format!("the reason names no right: {reason}"))?;
+                    ensure(
+                        reason.contains("LOOKUP"),
+                        format!("the reason names no right: {reason}"),
+                    )?;
                     still_ambient()?;
                     Ok(Done::Otherwise(reason))
                 }

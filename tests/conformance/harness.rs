@@ -43,8 +43,8 @@ pub(crate) type Outcome = Result<Done, String>;
 pub(crate) enum End {
     /// By reporting.
     Report,
-    /// By this signal, before it reports.
-    Signal(i32),
+    /// By one of these signals, before it reports.
+    Signal(&'static [i32]),
     /// With this status, before it reports: another program has taken its place.
     Status(i32),
 }
@@ -69,10 +69,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    pub(crate) fn new(
-        name: impl Into<String>,
-        body: impl Fn(&Scene) -> Outcome + 'static,
-    ) -> Self {
+    pub(crate) fn new(name: impl Into<String>, body: impl Fn(&Scene) -> Outcome + 'static) -> Self {
         Self {
             name: name.into(),
             body: Box::new(body),
@@ -84,10 +81,7 @@ impl Case {
     }
 
     /// With a look at what was left.
-    pub(crate) fn leaves(
-        mut self,
-        trace: impl Fn(&Path) -> Result<(), String> + 'static,
-    ) -> Self {
+    pub(crate) fn leaves(mut self, trace: impl Fn(&Path) -> Result<(), String> + 'static) -> Self {
         self.trace = Some(Box::new(trace));
         self
     }
@@ -186,18 +180,21 @@ fn judge(case: &Case, ended: bool, status: i32, reported: Option<Outcome>) -> Ou
     if !ended {
         return Err(format!("it still ran after {} s", DEADLINE.as_secs()));
     }
-    let end = if libc::WIFSIGNALED(status) {
-        End::Signal(libc::WTERMSIG(status))
+    let (end, as_expected) = if libc::WIFSIGNALED(status) {
+        let signal = libc::WTERMSIG(status);
+        let expected = matches!(case.end, End::Signal(signals) if signals.contains(&signal));
+        (format!("signal {signal}"), expected)
     } else {
-        End::Status(libc::WEXITSTATUS(status))
+        let status = libc::WEXITSTATUS(status);
+        (format!("status {status}"), case.end == End::Status(status))
     };
     match (reported, case.end) {
         (Some(outcome), End::Report) => outcome,
         // What must end otherwise reports only that something is wrong.
         (Some(Ok(Done::Held)), expected) => Err(format!("it went on instead of {expected:?}")),
         (Some(outcome), _) => outcome,
-        (None, expected) if end == expected => Ok(Done::Held),
-        (None, expected) => Err(format!("it ended by {end:?}, expected {expected:?}")),
+        (None, _) if as_expected => Ok(Done::Held),
+        (None, expected) => Err(format!("it ended by {end}, expected {expected:?}")),
     }
 }
 
@@ -230,10 +227,7 @@ pub(crate) fn refused<T>(what: &str, result: io::Result<T>, errno: &[i32]) -> Re
 }
 
 /// A failure with what was tried, unless it worked.
-pub(crate) fn works<T>(
-    what: &str,
-    result: Result<T, impl std::fmt::Display>,
-) -> Result<T, String> {
+pub(crate) fn works<T>(what: &str, result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
     result.map_err(|error| format!("{what} should work: {error}"))
 }
 

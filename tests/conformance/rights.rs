@@ -20,7 +20,7 @@ use capsicum_rs::{
 };
 
 use crate::{
-    harness::{Case, Done, End, Outcome, ensure, in_fork, works},
+    harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
     level::FREEBSD,
     raw::{ECAPMODE, ENOTCAPABLE},
     scene::Scene,
@@ -59,6 +59,11 @@ pub(crate) enum Mode {
     Always,
     /// Before capability mode only, which refuses the operation whatever the rights.
     Ambient,
+    /// As `Always`, but Linux refuses the pair of directories unless both have the same rights:
+    /// Landlock would let a path lead from the one to the other.
+    Across,
+    /// On Linux only where the descriptor is granted, so that it is known to take no address.
+    Message,
     /// In capability mode only on Linux: a limited descriptor would give one without limits.
     Opens,
 }
@@ -215,8 +220,9 @@ fn case(row: &Arc<Row>, point: Point, with: bool) -> Case {
 /// Whether the operation is refused at this point whatever the rights.
 fn hindered(row: &Row, point: Point) -> bool {
     match row.mode {
-        Mode::Always => false,
+        Mode::Always | Mode::Across => false,
         Mode::Ambient => point != Point::Limit,
+        Mode::Message => point != Point::Grant && !FREEBSD,
         Mode::Opens => point == Point::Limit && !FREEBSD,
     }
 }
@@ -230,10 +236,15 @@ fn attempt(row: &Row, point: Point, with: bool, scene: &Scene) -> Outcome {
     let rights = if with { row.needs } else { row.without() };
     match confine(row, point, rights, &subject) {
         Ok(()) => {}
-        Err(error) => return unconfined(&error, point, rights, scene.level),
+        Err(error) => return unconfined(row, &error, point, rights, scene.level),
     }
     let result = (row.act)(&subject);
     let unseen = row.seen.is_some_and(|seen| !seen(&subject));
+    if with && row.replaced.is_some() && scene.level == Containment::Descriptors {
+        // A ceiling promises nothing of what is beneath it; a grant does.
+        refused(row.operation, result, &[ECAPMODE])?;
+        return Ok(Done::Otherwise("without Landlock nothing can be executed".to_owned()));
+    }
     if with && !hindered(row, point) {
         works(row.operation, result)?;
         ensure(!unseen, "it said that it worked and had no effect")?;
@@ -262,6 +273,9 @@ fn attempt(row: &Row, point: Point, with: bool, scene: &Scene) -> Outcome {
     if with {
         return Ok(Done::Otherwise(match row.mode {
             Mode::Ambient => "capability mode refuses it whatever the rights".to_owned(),
+            Mode::Message => {
+                "the address of a message is in memory: grant the socket, or CONNECT".to_owned()
+            }
             _ => "what a limited descriptor opens would have no limits".to_owned(),
         }));
     }
@@ -308,13 +322,25 @@ fn confine(row: &Row, point: Point, rights: Rights, subject: &Subject) -> Result
 }
 
 /// Entering failed: right if a right that is granted needs a better level, and the error says so.
-fn unconfined(error: &Error, point: Point, rights: Rights, level: Containment) -> Outcome {
+fn unconfined(
+    row: &Row,
+    error: &Error,
+    point: Point,
+    rights: Rights,
+    level: Containment,
+) -> Outcome {
     let needs_landlock = rights.intersects(Rights::LOOKUP | Rights::FEXECVE);
     match error {
         Error::Containment { required: Containment::Landlock, offered, .. }
             if level == Containment::Descriptors && needs_landlock && point != Point::Limit =>
         {
             ensure(*offered == level, format!("the error says that {offered} is offered"))?;
+            Ok(Done::Otherwise(format!("entering says: {error}")))
+        }
+        Error::Unenforceable { reason, .. }
+            if row.mode == Mode::Across && point == Point::Grant && !FREEBSD =>
+        {
+            ensure(reason.contains("grant it to both or to neither"), reason)?;
             Ok(Done::Otherwise(format!("entering says: {error}")))
         }
         other => Err(format!("confining should work: {other}")),

@@ -72,7 +72,10 @@ pub(crate) fn everywhere(cases: &[Case], options: &Options) -> io::Result<bool> 
     // The standard library does not tell the user id; the owner of a new directory does.
     let base = tempfile::Builder::new().prefix("conformance").tempdir()?;
     let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(base.path())?) == 0;
-    add(&mut sum, as_user(if root { "root" } else { "user" }, cases, options, &support, base.path()));
+    add(
+        &mut sum,
+        as_user(if root { "root" } else { "user" }, cases, options, &support, base.path()),
+    );
     if root {
         add(&mut sum, as_nobody(cases, options, &support)?);
     } else {

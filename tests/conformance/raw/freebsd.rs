@@ -133,9 +133,8 @@ pub(crate) fn get_attribute(fd: &impl AsRawFd) -> io::Result<()> {
 pub(crate) fn list_attributes(fd: &impl AsRawFd) -> io::Result<()> {
     let mut out = [0u8; 256];
     // SAFETY: a buffer that is writable for its length.
-    let n = unsafe {
-        libc::extattr_list_fd(fd.as_raw_fd(), USER, out.as_mut_ptr().cast(), out.len())
-    };
+    let n =
+        unsafe { libc::extattr_list_fd(fd.as_raw_fd(), USER, out.as_mut_ptr().cast(), out.len()) };
     check(n as i64).map(drop)
 }
 
@@ -144,17 +143,23 @@ pub(crate) fn delete_attribute(fd: &impl AsRawFd) -> io::Result<()> {
     check(unsafe { libc::extattr_delete_fd(fd.as_raw_fd(), USER, ATTRIBUTE.as_ptr()) }).map(drop)
 }
 
-pub(crate) fn fchflags_nodump(fd: &impl AsRawFd) -> io::Result<()> {
-    fchflags(fd.as_raw_fd(), libc::UF_NODUMP).map(drop)
+/// The flags of a file, to be set again with one more.
+pub(crate) fn file_flags(fd: &impl AsRawFd) -> io::Result<c_int> {
+    // SAFETY: all zeroes is a valid `stat`.
+    let mut out: libc::stat = unsafe { mem::zeroed() };
+    // SAFETY: room for the answer.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut out) })?;
+    Ok(out.st_flags.cast_signed())
+}
+
+/// Sets a file's flags as they were, and the one against dump(8).
+pub(crate) fn fchflags_nodump(fd: &impl AsRawFd, others: c_int) -> io::Result<()> {
+    fchflags(fd.as_raw_fd(), u64::from(others.cast_unsigned()) | libc::UF_NODUMP).map(drop)
 }
 
 /// Whether the file has the flag.
 pub(crate) fn has_nodump(fd: &impl AsRawFd) -> bool {
-    // SAFETY: all zeroes is a valid `stat`.
-    let mut out: libc::stat = unsafe { mem::zeroed() };
-    // SAFETY: room for the answer.
-    let done = check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut out) });
-    done.is_ok() && u64::from(out.st_flags) & libc::UF_NODUMP != 0
+    file_flags(fd).is_ok_and(|flags| u64::from(flags.cast_unsigned()) & libc::UF_NODUMP != 0)
 }
 
 /// ptrace(2) attach.

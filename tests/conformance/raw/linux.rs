@@ -182,21 +182,24 @@ pub(crate) fn delete_attribute(fd: &impl AsRawFd) -> io::Result<()> {
 /// `FS_NODUMP_FL`, the flag that is harmless everywhere.
 const NODUMP: c_int = 0x40;
 
-fn flags(fd: &impl AsRawFd, request: u64, value: &mut c_int) -> io::Result<()> {
-    super::ioctl_int(fd, request, value).map(drop)
-}
-
 /// The request that sets a file's flags.
 pub(crate) const SET_FLAGS: u64 = libc::FS_IOC_SETFLAGS as u64;
 
-pub(crate) fn fchflags_nodump(fd: &impl AsRawFd) -> io::Result<()> {
-    flags(fd, SET_FLAGS, &mut { NODUMP })
+/// The flags of a file, to be set again with one more.
+pub(crate) fn file_flags(fd: &impl AsRawFd) -> io::Result<c_int> {
+    let mut value = 0;
+    super::ioctl_int(fd, libc::FS_IOC_GETFLAGS as u64, &mut value)?;
+    Ok(value)
+}
+
+/// Sets a file's flags as they were, and the one against dump(8).
+pub(crate) fn fchflags_nodump(fd: &impl AsRawFd, others: c_int) -> io::Result<()> {
+    super::ioctl_int(fd, SET_FLAGS, &mut { others | NODUMP }).map(drop)
 }
 
 /// Whether the file has the flag.
 pub(crate) fn has_nodump(fd: &impl AsRawFd) -> bool {
-    let mut value = 0;
-    flags(fd, libc::FS_IOC_GETFLAGS as u64, &mut value).is_ok() && value & NODUMP != 0
+    file_flags(fd).is_ok_and(|flags| flags & NODUMP != 0)
 }
 
 pub(crate) fn inotify() -> io::Result<OwnedFd> {

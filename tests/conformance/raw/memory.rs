@@ -1,7 +1,9 @@
 //! Memory that outlives a fork: how a child reports without a descriptor.
 
 use std::{
+    ffi::c_int,
     io,
+    os::fd::AsRawFd,
     sync::atomic::{AtomicU32, Ordering::SeqCst},
 };
 
@@ -110,4 +112,23 @@ pub(crate) fn use_memory(size: usize) -> io::Result<()> {
     super::check(unsafe { libc::mprotect(at, size, libc::PROT_READ) })?;
     // SAFETY: as above.
     super::check(unsafe { libc::munmap(at, size) }).map(drop)
+}
+
+/// Maps a page of a descriptor with one protection, and then asks for another.
+pub(crate) fn map_and_change(
+    fd: &impl AsRawFd,
+    flags: c_int,
+    first: c_int,
+    then: c_int,
+) -> io::Result<()> {
+    // SAFETY: at an address of the kernel's choice.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), 4096, first, flags, fd.as_raw_fd(), 0) };
+    if at == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the mapping made above, which nothing refers to.
+    let changed = super::check(unsafe { libc::mprotect(at, 4096, then) });
+    // SAFETY: as above.
+    super::check(unsafe { libc::munmap(at, 4096) })?;
+    changed.map(drop)
 }

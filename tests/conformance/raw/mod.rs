@@ -254,9 +254,8 @@ pub(crate) fn execve(path: &CStr) -> io::Error {
 pub(crate) fn map(fd: &impl AsRawFd, protection: c_int, flags: c_int) -> io::Result<()> {
     let size = 4096;
     // SAFETY: at an address of the kernel's choice, so that nothing else is replaced.
-    let at = unsafe {
-        libc::mmap(std::ptr::null_mut(), size, protection, flags, fd.as_raw_fd(), 0)
-    };
+    let at =
+        unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, fd.as_raw_fd(), 0) };
     if at == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }

@@ -126,3 +126,24 @@ pub(crate) fn setpriority(pid: libc::pid_t, priority: c_int) -> io::Result<i64> 
     // SAFETY: takes integers only.
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, pid as _, priority) })
 }
+
+/// Reads where nothing is mapped, which is a signal.
+pub(crate) fn fault() {
+    // SAFETY: never returns: the page at address 16 is never mapped.
+    unsafe { ptr::without_provenance::<u8>(16).read_volatile() };
+}
+
+/// The number of a descriptor that another owner keeps open, for another thread.
+pub(crate) struct Number(std::os::fd::RawFd);
+
+impl Number {
+    pub(crate) fn of(fd: &impl AsRawFd) -> Self {
+        Self(fd.as_raw_fd())
+    }
+}
+
+impl AsRawFd for Number {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0
+    }
+}

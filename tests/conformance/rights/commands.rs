@@ -143,7 +143,8 @@ fn requests(point: Point) -> Vec<Case> {
     cases.push(of_right(case, Rights::IOCTL, true));
     let case = Case::new(format!("no ioctl request works without IOCTL {point}"), move |_| {
         let rights = Rights::ALL.difference(Rights::IOCTL);
-        let fd = limited(point, &Limits::from(rights.difference(Rights::LOOKUP | Rights::FEXECVE)))?;
+        let fd =
+            limited(point, &Limits::from(rights.difference(Rights::LOOKUP | Rights::FEXECVE)))?;
         for (name, request) in REQUESTS {
             refused(name, ioctl(&fd, request), &[ENOTCAPABLE])?;
         }

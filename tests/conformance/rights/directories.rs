@@ -8,7 +8,7 @@ use std::{
 
 use capsicum_rs::Rights;
 
-use super::{Row, Subject};
+use super::{Mode, Row, Subject};
 use crate::{raw, scene::Scene};
 
 fn directory(scene: &Scene) -> io::Result<Subject> {
@@ -66,6 +66,7 @@ pub(super) fn rows() -> Vec<Row> {
             |scene| Ok(from(scene)?.with(scene.directory("to")?, Rights::LINKAT_TARGET)),
             |s| link(s.fd.as_raw_fd(), s.other().as_raw_fd()),
         )
+        .mode(Mode::Across)
         .traced(linked),
         Row::new(
             "linkat to",
@@ -73,6 +74,7 @@ pub(super) fn rows() -> Vec<Row> {
             |scene| Ok(to(scene)?.with(scene.directory("from")?, Rights::LINKAT_SOURCE)),
             |s| link(s.other().as_raw_fd(), s.fd.as_raw_fd()),
         )
+        .mode(Mode::Across)
         .traced(linked),
         Row::new(
             "renameat from",
@@ -80,6 +82,7 @@ pub(super) fn rows() -> Vec<Row> {
             |scene| Ok(from(scene)?.with(scene.directory("to")?, ONTO)),
             |s| rename(s.fd.as_raw_fd(), s.other().as_raw_fd(), c"new"),
         )
+        .mode(Mode::Across)
         .traced(moved),
         Row::new(
             "renameat to",
@@ -88,6 +91,7 @@ pub(super) fn rows() -> Vec<Row> {
             |s| rename(s.other().as_raw_fd(), s.fd.as_raw_fd(), c"new"),
         )
         .and(if cfg!(target_os = "freebsd") { Rights::NONE } else { Rights::UNLINKAT })
+        .mode(Mode::Across)
         .traced(moved),
         Row::new(
             "renameat onto a name",
@@ -96,7 +100,17 @@ pub(super) fn rows() -> Vec<Row> {
             |s| rename(s.other().as_raw_fd(), s.fd.as_raw_fd(), c"file"),
         )
         .and(Rights::RENAMEAT_TARGET)
+        .mode(Mode::Across)
         .traced(|dir| dir.join("to/file").exists() && !dir.join("from/file").exists()),
+        within("linkat within", Rights::LINKAT_SOURCE, Rights::LINKAT_TARGET, link_within),
+        within("linkat within", Rights::LINKAT_TARGET, Rights::LINKAT_SOURCE, link_within),
+        within("renameat within", Rights::RENAMEAT_SOURCE, ONTO, rename_within),
+        within(
+            "renameat within",
+            Rights::RENAMEAT_TARGET,
+            Rights::RENAMEAT_SOURCE | Rights::UNLINKAT,
+            rename_within,
+        ),
         #[cfg(target_os = "linux")]
         Row::new(
             "renameat2 to a new name",
@@ -104,8 +118,27 @@ pub(super) fn rows() -> Vec<Row> {
             |scene| Ok(to(scene)?.with(scene.directory("from")?, Rights::RENAMEAT_SOURCE)),
             |s| raw::rename_new(s.other().as_raw_fd(), c"file", s.fd.as_raw_fd(), c"new"),
         )
+        .mode(Mode::Across)
         .traced(moved),
     ]
+}
+
+/// Both names are beneath the one directory.
+fn within(
+    operation: &'static str,
+    right: Rights,
+    others: Rights,
+    act: fn(&Subject) -> io::Result<()>,
+) -> Row {
+    Row::new(operation, right, directory, act).and(others).traced(new)
+}
+
+fn link_within(s: &Subject) -> io::Result<()> {
+    link(s.fd.as_raw_fd(), s.fd.as_raw_fd())
+}
+
+fn rename_within(s: &Subject) -> io::Result<()> {
+    rename(s.fd.as_raw_fd(), s.fd.as_raw_fd(), c"new")
 }
 
 fn from(scene: &Scene) -> io::Result<Subject> {

@@ -69,12 +69,15 @@ pub(super) fn poll_cases() -> Vec<Case> {
             ensure(works("select", raw::select(&reader))? == 1, "select saw nothing")?;
             Ok(Done::Held)
         }),
-        Case::new("poll and select see nothing of a descriptor that lacks EVENT after limit", |_| {
-            let (reader, writer) = works("pipe", raw::pipe())?;
-            works("write", raw::write(&writer, b"x"))?;
-            works("limit", limit(&reader, Rights::READ))?;
-            blind(&reader)
-        }),
+        Case::new(
+            "poll and select see nothing of a descriptor that lacks EVENT after limit",
+            |_| {
+                let (reader, writer) = works("pipe", raw::pipe())?;
+                works("write", raw::write(&writer, b"x"))?;
+                works("limit", limit(&reader, Rights::READ))?;
+                blind(&reader)
+            },
+        ),
         Case::new("poll and select see nothing of a grant that lacks EVENT", |_| {
             let (reader, writer) = works("pipe", raw::pipe())?;
             works("write", raw::write(&writer, b"x"))?;

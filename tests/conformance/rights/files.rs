@@ -28,6 +28,13 @@ fn file(scene: &Scene) -> io::Result<Subject> {
     scene.file("file").map(Subject::new)
 }
 
+/// A file, and the flags that it has.
+fn flagged(scene: &Scene) -> io::Result<Subject> {
+    let mut subject = file(scene)?;
+    subject.number = raw::file_flags(&subject.fd)?.into();
+    Ok(subject)
+}
+
 /// The content was read.
 fn is_content(read: &[u8]) -> io::Result<()> {
     if CONTENT.starts_with(read) && !read.is_empty() {
@@ -134,8 +141,11 @@ fn metadata() -> Vec<Row> {
         Row::new("fchown", Rights::FCHOWN, file, |s| {
             raw::fchown(s.fd.as_raw_fd(), u32::MAX, u32::MAX).map(drop)
         }),
-        Row::new("setting file flags", Rights::FCHFLAGS, file, |s| raw::fchflags_nodump(&s.fd))
-            .traced(|dir| fs::File::open(dir.join("file")).is_ok_and(|f| raw::has_nodump(&f))),
+        Row::new("setting file flags", Rights::FCHFLAGS, flagged, |s| {
+            // The flags are 32 bits wide.
+            raw::fchflags_nodump(&s.fd, s.number as i32)
+        })
+        .traced(|dir| fs::File::open(dir.join("file")).is_ok_and(|f| raw::has_nodump(&f))),
         Row::new(
             "fchdir",
             Rights::FCHDIR,
@@ -144,9 +154,7 @@ fn metadata() -> Vec<Row> {
         ),
     ];
     #[cfg(target_os = "freebsd")]
-    rows.push(Row::new("fpathconf", Rights::FPATHCONF, file, |s| {
-        raw::fpathconf(&s.fd).map(drop)
-    }));
+    rows.push(Row::new("fpathconf", Rights::FPATHCONF, file, |s| raw::fpathconf(&s.fd).map(drop)));
     rows
 }
 
@@ -160,16 +168,10 @@ fn attributes() -> Vec<Row> {
         fs::File::open(dir.join("file")).is_ok_and(|file| raw::get_attribute(&file).is_ok())
     };
     vec![
-        Row::new("setting an attribute", Rights::EXTATTR_SET, file, |s| {
-            raw::set_attribute(&s.fd)
-        })
-        .traced(there),
-        Row::new("getting an attribute", Rights::EXTATTR_GET, set, |s| {
-            raw::get_attribute(&s.fd)
-        }),
-        Row::new("listing attributes", Rights::EXTATTR_LIST, set, |s| {
-            raw::list_attributes(&s.fd)
-        }),
+        Row::new("setting an attribute", Rights::EXTATTR_SET, file, |s| raw::set_attribute(&s.fd))
+            .traced(there),
+        Row::new("getting an attribute", Rights::EXTATTR_GET, set, |s| raw::get_attribute(&s.fd)),
+        Row::new("listing attributes", Rights::EXTATTR_LIST, set, |s| raw::list_attributes(&s.fd)),
         Row::new("deleting an attribute", Rights::EXTATTR_DELETE, set, |s| {
             raw::delete_attribute(&s.fd)
         })

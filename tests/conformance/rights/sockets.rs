@@ -86,18 +86,19 @@ pub(super) fn rows() -> Vec<Row> {
         }),
         Row::new("recvmsg", Rights::READ, pair, |s| raw::recvmsg(&s.fd).map(drop)),
         Row::new("send", Rights::WRITE, pair, |s| raw::send(&s.fd, b"W").map(drop)),
-        Row::new("sendmsg", Rights::WRITE, pair, |s| raw::sendmsg(&s.fd, None).map(drop)),
+        Row::new("sendmsg", Rights::WRITE, pair, |s| raw::sendmsg(&s.fd, None).map(drop))
+            .mode(Mode::Message),
+        Row::new("sendmsg with CONNECT", Rights::WRITE, pair, |s| {
+            raw::sendmsg(&s.fd, None).map(drop)
+        })
+        .and(Rights::CONNECT),
         Row::new("accept", Rights::ACCEPT, listening, |s| raw::accept(&s.fd).map(drop))
             .mode(Mode::Opens),
         Row::new("accept4", Rights::ACCEPT, listening, |s| raw::accept4(&s.fd).map(drop))
             .mode(Mode::Opens),
         Row::new("listen", Rights::LISTEN, bound, |s| raw::listen(s.fd.as_raw_fd(), 1).map(drop)),
-        Row::new("getsockname", Rights::GETSOCKNAME, bound, |s| {
-            raw::getsockname(&s.fd).map(drop)
-        }),
-        Row::new("getpeername", Rights::GETPEERNAME, client, |s| {
-            raw::getpeername(&s.fd).map(drop)
-        }),
+        Row::new("getsockname", Rights::GETSOCKNAME, bound, |s| raw::getsockname(&s.fd).map(drop)),
+        Row::new("getpeername", Rights::GETPEERNAME, client, |s| raw::getpeername(&s.fd).map(drop)),
         Row::new("getsockopt", Rights::GETSOCKOPT, pair, |s| {
             raw::getsockopt(&s.fd, libc::SO_TYPE).map(drop)
         }),
@@ -112,9 +113,12 @@ pub(super) fn rows() -> Vec<Row> {
         })
         .mode(Mode::Ambient)
         .traced(made),
-        Row::new("bind to a port", Rights::BIND, |_| tcp().map(Subject::new), |s| {
-            raw::bind(&s.fd, &raw::loopback(0)).map(drop)
-        })
+        Row::new(
+            "bind to a port",
+            Rights::BIND,
+            |_| tcp().map(Subject::new),
+            |s| raw::bind(&s.fd, &raw::loopback(0)).map(drop),
+        )
         .mode(Mode::Ambient),
         Row::new("connect", Rights::CONNECT, unconnected, |s| {
             raw::connect(&s.fd, &raw::unix_address(c"socket")?).map(drop)
