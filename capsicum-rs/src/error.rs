@@ -110,6 +110,15 @@ pub enum CapabilityError {
     NotCapable,
 }
 
+impl std::fmt::Display for CapabilityError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::CapabilityMode => "not permitted in capability mode",
+            Self::NotCapable => "the descriptor lacks the right",
+        })
+    }
+}
+
 /// Tells a refusal by this crate or by Capsicum from other errors.
 ///
 /// FreeBSD: `ECAPMODE` (94) and `ENOTCAPABLE` (93). Linux: the filter's own numbers, 134 and 135

@@ -12,8 +12,12 @@ use crate::{Error, Limits, sys};
 /// Linux: the limits belong to the descriptor's *number*, for as long as the process lives. So
 /// dup(2) of a limited descriptor is refused, poll(2) and select(2) are refused once a descriptor
 /// lacks [`EVENT`](crate::Rights::EVENT) (they name theirs in memory, which a filter cannot
-/// read; epoll(7) works), and a number that was closed and given to another descriptor is still
-/// limited. Before [`enter`](crate::enter) code that means harm has other ways to a second
+/// read; epoll(7) works), io_uring(7) is refused for the same reason, and a number that was closed
+/// and given to another descriptor is still limited. What a limited directory or listening socket
+/// would open or accept would have every right, so that it opens and accepts nothing: state a
+/// ceiling with [`Sandbox`](crate::Sandbox) for these. sendmsg(2) needs
+/// [`CONNECT`](crate::Rights::CONNECT) too, since its address is in memory; send(2) does not.
+/// Before [`enter`](crate::enter) code that means harm has other ways to a second
 /// descriptor (`/proc/self/fd`, passing it to itself over a socket); these are closed on entering.
 /// Limit many with [`Sandbox`](crate::Sandbox), which makes one filter of them.
 ///

@@ -21,6 +21,19 @@ use crate::{Containment, Error, Limits, sys};
 ///   directory or a listening socket with less than the ceiling open or accept anything;
 /// - a grant that has more than the ceiling is *pinned*: it cannot be closed or replaced.
 ///
+/// Calls that name descriptors in memory are held to what all descriptors have: poll(2) and
+/// select(2) need [`EVENT`](crate::Rights::EVENT) in every grant and in the ceiling (epoll(7) does
+/// not), and sendmsg(2) needs a grant that is a connection of Unix or TCP sockets, or
+/// [`CONNECT`](crate::Rights::CONNECT) where no socket that takes addresses is open. Memory may be
+/// made executable (mprotect(2)) only where every descriptor that may be mapped has
+/// [`MMAP_X`](crate::Rights::MMAP_X). fstat(3) of glibc 2.33 to 2.38 is a lookup to the kernel and
+/// refused; the system call itself works (rustix makes it).
+///
+/// Signals reach the processes that entered together, by Landlock (ABI 6). Where a descriptor of a
+/// process may be used to kill it ([`PDKILL`](crate::Rights::PDKILL)), Landlock would forbid that
+/// too, so that then, as without Landlock, only descriptors send signals: kill(2) and raise(3) are
+/// refused, and abort(3) ends the process by other means.
+///
 /// ```no_run
 /// use capsicum_rs::{Rights, Sandbox};
 ///

@@ -11,10 +11,9 @@ use super::{
 use crate::{Error, Limits, program::Confined, sys::Confinement};
 
 pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
-    let single =
-        call::single_threaded().map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
-    if !single {
-        return Err(Error::Threaded { threads: open::threads(), what: "Landlock" });
+    let threads = open::threads()?;
+    if threads > 1 {
+        return Err(Error::Threaded { threads, what: "Landlock" });
     }
     // Numbers that the program starts with; in a private root there may be no procfs.
     let open = open::descriptors(false).or_else(|_| open::descriptors(true))?;

@@ -153,8 +153,8 @@ fn level(
     let needed = open.iter().find_map(|open| Some((*open, needs_landlock(policy, *open)?)));
     let required = request.require.unwrap_or(Containment::Descriptors);
     let probed = Landlock::probe();
-    let single = super::call::single_threaded()
-        .map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
+    let threads = open::threads()?;
+    let single = threads == 1;
     let offered =
         if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
     match required {
@@ -168,8 +168,7 @@ fn level(
         }
         Containment::Landlock | Containment::Descriptors => {}
     }
-    let threaded =
-        || Error::Threaded { threads: open::threads(), what: "Landlock, which holds lookups," };
+    let threaded = || Error::Threaded { threads, what: "Landlock, which holds lookups," };
     match probed {
         Ok(landlock) if single => return Ok(Some(landlock)),
         Ok(_) if required == Containment::Landlock => return Err(threaded()),

@@ -133,9 +133,16 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many threads the process has, for messages; at least two where it cannot be read.
-pub(super) fn threads() -> usize {
-    fs::read_dir("/proc/self/task").map_or(2, |tasks| tasks.count().max(2))
+/// How many threads the process has; two stands for some where they cannot be counted.
+pub(super) fn threads() -> Result<usize, Error> {
+    if let Ok(tasks) = fs::read_dir("/proc/self/task") {
+        return Ok(tasks.count());
+    }
+    match call::single_threaded() {
+        Ok(true) => Ok(1),
+        Ok(false) => Ok(2),
+        Err(error) => Err(Error::system("unshare(CLONE_THREAD)", error)),
+    }
 }
 
 /// `f_type` of procfs.

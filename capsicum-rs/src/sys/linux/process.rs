@@ -29,10 +29,9 @@ pub(crate) struct Child {
 const PANICKED: u8 = 101;
 
 pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
-    let single =
-        call::single_threaded().map_err(|error| Error::system("unshare(CLONE_THREAD)", error))?;
-    if !single {
-        return Err(Error::Threaded { threads: open::threads(), what: "fork" });
+    let threads = open::threads()?;
+    if threads > 1 {
+        return Err(Error::Threaded { threads, what: "fork" });
     }
     // Capability mode has no ids to open: there the descriptor comes with the child, which skips
     // the C library's own bookkeeping of forks.

@@ -100,9 +100,6 @@ macro_rules! rules {
     (global) => {
         &[Step::Refuse(&[], Refusal::Global)]
     };
-    (missing) => {
-        &[Step::Refuse(&[], Refusal::Missing)]
-    };
     // Only for a confined program with these names.
     (named $($name:ident)|+) => {
         &[

@@ -7,7 +7,7 @@ use super::{
     },
     NONE, Row, row, rules,
 };
-use crate::{Fcntls, Rights};
+use crate::{Fcntls, Rights, program::Names};
 
 pub(super) const ROWS: &[Row] = &[
     // Reading and writing.
@@ -183,7 +183,7 @@ const FCNTL: &[Step] = &[
     Step::Need(&[When::Is(1, command(libc::F_SETFL))], Need::Fcntl(0, Fcntls::SETFL)),
     Step::Need(&[When::OneOf(1, OWNER_GET)], Need::Fcntl(0, Fcntls::GETOWN)),
     Step::Need(&[When::OneOf(1, OWNER_SET)], Need::Fcntl(0, Fcntls::SETOWN)),
-    Step::Refuse(&[When::OneOf(1, OWNER_SET), When::Fact(Fact::Capability)], Refusal::Global),
+    Step::Allow(&[When::OneOf(1, OWNER_SET), When::Named(Names::SIGNALS)]),
     Step::Need(&[When::OneOf(1, LOCKS)], Need::Right(0, Rights::FLOCK)),
     Step::Allow(&[When::OneOf(1, &[command(libc::F_GETFL), command(libc::F_SETFL)])]),
     Step::Allow(&[When::OneOf(1, OWNER_GET)]),

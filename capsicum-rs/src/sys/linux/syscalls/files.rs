@@ -173,28 +173,27 @@ const RENAMEAT2: &[Step] = &[
 const NEWFSTATAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Any(3, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTAT)),
-    Step::Need(&[When::Clear(3, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTATAT)),
+    Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Clear(3, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[], Refusal::Global),
 ];
 
 /// The same; the standard library goes on with fstat(3) where it does not exist.
 const STATX: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
-    Step::Need(&[When::Any(2, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTAT)),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Clear(2, AT_EMPTY_PATH)], Need::Right(0, Rights::FSTATAT)),
-    Step::Refuse(&[When::Fact(Fact::Capability)], Refusal::Missing),
-    Step::Allow(&[]),
+    Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Clear(2, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
+    Step::Refuse(&[], Refusal::Missing),
 ];
 
 /// Without a path it is futimens(3).
 const UTIMENSAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::ATTRIBUTES)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Need(&[When::Null(1)], Need::Right(0, Rights::FUTIMES)),
+    Step::Need(&[], Need::Right(0, Rights::FUTIMES)),
     Step::Allow(&[When::Null(1)]),
-    Step::Need(&[], Need::Right(0, Rights::FUTIMESAT)),
+    Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[], Refusal::Global),
 ];
 

@@ -73,7 +73,7 @@ pub(in super::super) fn all() -> Vec<String> {
         .flatten()
         .flat_map(|row| {
             let steps = row.rule.iter().enumerate();
-            let within = steps.flat_map(|(at, step)| {
+            let within = steps.flat_map(move |(at, step)| {
                 let whole = (at + 1 < row.rule.len()).then(|| format!("{}/{at}", row.name));
                 let conditions =
                     (0..conditions(*step).len()).map(move |c| format!("{}/{at}/{c}", row.name));

@@ -12,8 +12,6 @@ use crate::{Rights, program::Names};
 pub(super) const ROWS: &[Row] = &[
     // Starting and ending.
     row("clone", 56, 220, CLONE),
-    // Its flags are in memory; libc goes on with clone.
-    row("clone3", 435, 435, rules!(missing)),
     row("fork", 57, NONE, rules!(free)),
     row("vfork", 58, NONE, rules!(free)),
     row("exit", 60, 93, rules!(free)),
@@ -103,8 +101,7 @@ pub(super) const ROWS: &[Row] = &[
         &[
             Step::Allow(&[When::Named(Names::PROCESSES)]),
             Step::Allow(&[When::Is(0, 0)]),
-            Step::Refuse(&[When::Fact(Fact::Capability)], Refusal::Missing),
-            Step::Refuse(&[], Refusal::Global),
+            Step::Refuse(&[], Refusal::Missing),
         ],
     ),
     row("sched_setaffinity", 203, 122, rules!(own 0)),
@@ -153,7 +150,8 @@ const fn bits(flags: libc::c_int) -> u32 {
     flags.cast_unsigned()
 }
 
-/// No namespace, no tracing, and no child in the parent's place. The low byte is the signal that
+/// No namespace, no tracing, and no child in the parent's place. (clone3(2) has its flags in memory
+/// and no row: libc goes on with this call where that one does not exist.) The low byte is the signal that
 /// the parent gets.
 const CLONE: &[Step] = &[
     Step::Refuse(
@@ -232,13 +230,8 @@ const PRCTL: &[Step] = &[
 /// `SECCOMP_FILTER_FLAG_*`: `TSYNC`, `LOG`, `SPEC_ALLOW`, `TSYNC_ESRCH`.
 const NARROWING: u32 = 1 | 2 | 4 | 16;
 
-const SECCOMP: &[Step] = &[
-    Step::Refuse(
-        &[When::Is(0, libc::SECCOMP_SET_MODE_FILTER), When::Any(1, !NARROWING)],
-        Refusal::Global,
-    ),
-    Step::Allow(&[]),
-];
+const SECCOMP: &[Step] =
+    &[Step::Refuse(&[When::Any(1, !NARROWING)], Refusal::Global), Step::Allow(&[])];
 
 /// To the process that entered, where Landlock sees to it that its id does not come to name
 /// another one.

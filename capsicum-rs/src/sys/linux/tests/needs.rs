@@ -237,7 +237,9 @@ fn mapping() {
     expect(&executing, "mmap", &mmap(READ | EXEC, libc::MAP_PRIVATE), ALLOWED);
     expect(&executing, "mprotect", &[POINTER, 4096, READ | EXEC], INCAPABLE);
     expect(&executing, "pkey_mprotect", &[POINTER, 4096, READ | EXEC, 0], INCAPABLE);
-    expect(&executing, "mprotect", &[POINTER, 4096, READ | WRITE], ALLOWED);
+    for name in ["mprotect", "pkey_mprotect"] {
+        expect(&executing, name, &[POINTER, 4096, READ | WRITE], ALLOWED);
+    }
     let nothing = policy(Kind::Enter, Rights::NONE);
     let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     expect(&nothing, "mmap", &mmap(READ | WRITE, anonymous), ALLOWED);

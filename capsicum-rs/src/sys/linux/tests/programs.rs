@@ -59,7 +59,9 @@ fn metadata_and_attributes() {
         with(Names::METADATA, name, &[POINTER, POINTER]);
     }
     for name in ["newfstatat", "statx", "faccessat", "faccessat2", "readlinkat"] {
-        with(Names::METADATA, name, &[CWD, POINTER, 0, 0]);
+        for directory in [CWD, 3] {
+            with(Names::METADATA, name, &[directory, POINTER, 0, 0x1000]);
+        }
     }
     for name in [
         "chmod",
@@ -75,7 +77,9 @@ fn metadata_and_attributes() {
         with(Names::ATTRIBUTES, name, &[POINTER, POINTER]);
     }
     for name in ["fchmodat", "fchmodat2", "fchownat", "utimensat", "futimesat"] {
-        with(Names::ATTRIBUTES, name, &[CWD, POINTER, 0, 0]);
+        for directory in [CWD, 3] {
+            with(Names::ATTRIBUTES, name, &[directory, POINTER, 0, 0]);
+        }
     }
 }
 
@@ -120,7 +124,12 @@ fn sockets() {
 #[test]
 fn processes() {
     for name in ["kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"] {
-        expect(&program(Names::SIGNALS), name, &[1, 1, 15], ALLOWED);
+        let mut unscoped = program(Names::SIGNALS);
+        unscoped.signal_scope = false;
+        expect(&unscoped, name, &[1, 1, 15], ALLOWED);
+    }
+    for owner in [8, 15, 10] {
+        with(Names::SIGNALS, "fcntl", &[3, owner, 1234]);
     }
     for name in ["kill", "rt_sigqueueinfo"] {
         expect(&program(Names::all().difference(Names::SIGNALS)), name, &[1, 15], DENIED);
