@@ -224,7 +224,7 @@ fn any(numbers: &mut Numbers, now: &Limits) -> Limits {
 
 /// The limits of a descriptor are those of the last call that asked for no more than it had.
 fn random(seed: u64, scene: &Scene) -> Outcome {
-    let mut numbers = Numbers(seed * 0x9e37_79b9_7f4a_7c15);
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
     let file = works("file", scene.file("file"))?;
     let mut now = POOL.into_iter().fold(Rights::NONE, |all, right| all | right).into();
     works("limit", limit(&file, Limits::clone(&now)))?;
