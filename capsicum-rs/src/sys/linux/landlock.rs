@@ -38,9 +38,9 @@ bitflags::bitflags! {
 
 impl Access {
     const REMOVE: Self = Self::REMOVE_FILE.union(Self::REMOVE_DIR);
-    /// mknod(2) other than of a fifo.
-    const NODES: Self =
-        Self::MAKE_CHAR.union(Self::MAKE_BLOCK).union(Self::MAKE_SOCK).union(Self::MAKE_REG);
+    /// mknod(2) other than of a fifo and of devices. No right passes those: a device's number is a
+    /// global name, and a device file of root's making would lead to any disk.
+    const NODES: Self = Self::MAKE_SOCK.union(Self::MAKE_REG);
     const MAKE: Self =
         Self::NODES.union(Self::MAKE_DIR).union(Self::MAKE_SYM).union(Self::MAKE_FIFO);
     /// Those that a file that is no directory can have.

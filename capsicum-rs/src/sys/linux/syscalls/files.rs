@@ -121,7 +121,8 @@ const OPENAT: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-/// Fifos have a right of their own; the rest are devices, sockets and plain files.
+/// Fifos have a right of their own; the rest are sockets and plain files. A device's number is a
+/// global name.
 const MKNODAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::PATHS)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
@@ -129,6 +130,8 @@ const MKNODAT: &[Step] = &[
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
     Step::Allow(&[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)]),
     Step::Need(&[], Need::Right(0, Rights::MKNODAT)),
+    Step::Refuse(&[When::Masked(2, libc::S_IFMT, libc::S_IFCHR)], Refusal::Global),
+    Step::Refuse(&[When::Masked(2, libc::S_IFMT, libc::S_IFBLK)], Refusal::Global),
     Step::Allow(&[]),
 ];
 

@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     row("accept4", 288, 242, ACCEPT),
     row("getsockname", 51, 204, rules!(on 0, GETSOCKNAME)),
     row("getpeername", 52, 205, rules!(on 0, GETPEERNAME)),
-    row("getsockopt", 55, 209, rules!(on 0, GETSOCKOPT)),
+    row("getsockopt", 55, 209, GETSOCKOPT),
     row("setsockopt", 54, 208, SETSOCKOPT),
     row("shutdown", 48, 210, rules!(on 0, SHUTDOWN)),
     row("recvfrom", 45, 207, rules!(on 0, READ)),
@@ -82,15 +82,25 @@ const ACCEPT: &[Step] = &[
     Step::Allow(&[]),
 ];
 
+/// `SO_PEERPIDFD` makes a descriptor of the process at the other end.
+const GETSOCKOPT: &[Step] = &[
+    Step::Need(&[], Need::Right(0, Rights::GETSOCKOPT)),
+    Step::Refuse(
+        &[When::Is(1, libc::SOL_SOCKET.cast_unsigned()), When::Is(2, 77)],
+        Refusal::Global,
+    ),
+    Step::Allow(&[]),
+];
+
 /// The levels of sockets and of the internet protocols. Not there: filters (they run code in the
-/// kernel), interfaces by name or number, marks, and the options of packet filtering, which a
+/// kernel), interfaces by name or number, marks, descriptors of peers (`SO_PASSPIDFD`), and the options of packet filtering, which a
 /// process of root's could use to rule the whole machine's network.
 const SETSOCKOPT: &[Step] = &[
     Step::Need(&[], Need::Right(0, Rights::SETSOCKOPT)),
     Step::Refuse(
         &[
             When::Is(1, libc::SOL_SOCKET.cast_unsigned()),
-            When::OneOf(2, &[25, 26, 36, 50, 51, 52, 62]),
+            When::OneOf(2, &[25, 26, 36, 50, 51, 52, 62, 76]),
         ],
         Refusal::Global,
     ),
