@@ -39,12 +39,20 @@ fn untried() -> Vec<(Rights, &'static str)> {
     ]
 }
 
+/// What the cases of the rights have shown.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// A case held.
+    pub(crate) exercised: BTreeSet<Rights>,
+    /// The operation worked with the right.
+    pub(crate) worked: BTreeSet<Rights>,
+    /// This host could not run a case.
+    pub(crate) skipped: BTreeSet<Rights>,
+}
+
 /// Compares what was shown at the best level with what the library says of this kernel.
-pub(crate) fn of(
-    support: &Support,
-    exercised: &BTreeSet<Rights>,
-    worked: &BTreeSet<Rights>,
-) -> Result<(), String> {
+pub(crate) fn of(support: &Support, found: &Shown) -> Result<(), String> {
+    let Shown { exercised, worked, skipped } = found;
     let mut wrong = Vec::new();
     let untried = untried();
     for row in &support.rights {
@@ -53,6 +61,9 @@ pub(crate) fn of(
             Enforcement::Enforced { operations } if !shown => {
                 match untried.iter().find(|(right, _)| *right == row.right) {
                     Some((_, reason)) => println!("    NO CASE: {}: {reason}", row.name),
+                    None if skipped.contains(&row.right) => {
+                        println!("    NO CASE: {}: skipped above", row.name);
+                    }
                     None => wrong.push(format!(
                         "{} is said to be enforced ({operations:?}) and no case shows it",
                         row.name

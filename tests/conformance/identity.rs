@@ -6,7 +6,9 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use capsicum_rs::{Containment, Error, Ioctls, Limits, Rights, Sandbox, limit};
+use capsicum_rs::{Containment, Error, Rights, Sandbox, limit};
+#[cfg(target_os = "linux")]
+use capsicum_rs::{Ioctls, Limits};
 
 use crate::{
     harness::{Case, Done, Outcome, ensure, refused, works},

@@ -1,7 +1,5 @@
 //! The levels of containment that the suite runs at.
 
-use std::io;
-
 use capsicum_rs::{Containment, Support};
 
 /// Whether this is FreeBSD.
@@ -19,11 +17,17 @@ pub(crate) fn levels(support: &Support) -> Vec<(Containment, Option<String>)> {
 }
 
 /// Makes the kernel look like one that offers this level and no better one.
-pub(crate) fn descend(level: Containment) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
+pub(crate) fn descend(level: Containment) -> std::io::Result<()> {
     if level == Containment::Descriptors {
-        return crate::raw::without_syscall(libc::SYS_landlock_create_ruleset);
+        crate::raw::without_syscall(libc::SYS_landlock_create_ruleset)?;
     }
-    let _ = level;
+    Ok(())
+}
+
+/// There is but one level.
+#[cfg(target_os = "freebsd")]
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(crate) fn descend(_: Containment) -> std::io::Result<()> {
     Ok(())
 }

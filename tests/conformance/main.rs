@@ -6,6 +6,13 @@
 //!
 //! `conformance [--list] [--exact] [--level LEVEL] [FILTER…]`: a filter is a part of a case's name.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "descriptors, requests and flags have C's types, which differ between the systems"
+)]
+
 mod coverage;
 mod errors;
 mod exec;

@@ -41,6 +41,7 @@ pub(crate) struct World {
     /// A process outside of the sandbox, in a group of its own, which counts `SIGUSR1`.
     pub(crate) victim: libc::pid_t,
     /// A byte of the victim's memory.
+    #[cfg(target_os = "linux")]
     pub(crate) byte: &'static u8,
     /// Sockets without an address, and the address of one that listens.
     pub(crate) stream: OwnedFd,
@@ -52,6 +53,7 @@ pub(crate) struct World {
     _listener: OwnedFd,
 }
 
+#[cfg(target_os = "linux")]
 static BYTE: u8 = 7;
 
 impl World {
@@ -87,6 +89,7 @@ impl World {
             directory: scene.path("directory"),
             new: scene.path("new"),
             victim: pid,
+            #[cfg(target_os = "linux")]
             byte: &BYTE,
             stream: raw::socket(libc::AF_INET, libc::SOCK_STREAM)?,
             datagram: raw::socket(libc::AF_INET, libc::SOCK_DGRAM)?,
@@ -124,10 +127,12 @@ fn unchanged(dir: &Path) -> Result<(), String> {
     ensure(names == ["directory", "file"], format!("names were changed: {names:?}"))
 }
 
+type Act = Box<dyn Fn(&World) -> io::Result<()>>;
+
 /// A way to use a global name.
 pub(crate) struct Attempt {
     pub(crate) name: &'static str,
-    pub(crate) act: Box<dyn Fn(&World) -> io::Result<()>>,
+    act: Act,
     pub(crate) errno: Vec<i32>,
 }
 

@@ -1,11 +1,11 @@
 //! All cases, at each level, as each user.
 
-use std::{collections::BTreeSet, io, path::Path};
+use std::{io, path::Path};
 
-use capsicum_rs::{Containment, Rights, Support};
+use capsicum_rs::{Containment, Support};
 
 use crate::{
-    coverage,
+    coverage::{self, Shown},
     harness::{Case, Done, run},
     level,
     raw::{self, SharedPage},
@@ -152,21 +152,26 @@ fn at_level(
     base: &Path,
 ) -> Counts {
     let mut counts = Counts::default();
-    let mut exercised = BTreeSet::<Rights>::new();
-    let mut worked = BTreeSet::<Rights>::new();
+    let mut shown = Shown::default();
     for case in cases {
         let outcome = run(case, level, base);
-        if let (Ok(Done::Held), Some(right)) = (&outcome, case.right) {
-            exercised.insert(right);
-            if case.works {
-                worked.insert(right);
+        match (&outcome, case.right) {
+            (Ok(Done::Held), Some(right)) => {
+                shown.exercised.insert(right);
+                if case.works {
+                    shown.worked.insert(right);
+                }
             }
+            (Ok(Done::Skipped(_)), Some(right)) => {
+                shown.skipped.insert(right);
+            }
+            _ => {}
         }
         tell(&mut counts, &format!("[{level} {user}] {}", case.name), &outcome);
     }
     if options.complete() && level == support.containment {
         let name = format!("[{level} {user}] every right that is enforced here has its case");
-        let outcome = coverage::of(support, &exercised, &worked).map(|()| Done::Held);
+        let outcome = coverage::of(support, &shown).map(|()| Done::Held);
         tell(&mut counts, &name, &outcome);
     }
     counts

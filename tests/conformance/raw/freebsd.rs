@@ -18,7 +18,6 @@ calls! {
     jail_attach(jail: c_int);
     msgget(key: libc::key_t, flags: c_int);
     pdkill(fd: RawFd, signal: c_int);
-    reboot(how: c_int);
     semget(key: libc::key_t, count: c_int, flags: c_int);
     shmget(key: libc::key_t, size: usize, flags: c_int);
     thr_kill2(pid: libc::pid_t, thread: c_long, signal: c_int);

@@ -40,10 +40,11 @@ pub(crate) fn syscall(number: c_long, arguments: &[Arg<'_>]) -> io::Result<i64> 
     for (word, argument) in words.iter_mut().zip(arguments) {
         *word = argument.word();
     }
-    let [a, b, c, d, e, f] = words;
     // SAFETY: pointers come from references that outlive the call and are read from only; this
     // suite passes no other number for an address that the kernel would write to.
-    check(unsafe { libc::syscall(number, a, b, c, d, e, f) })
+    check(unsafe {
+        libc::syscall(number, words[0], words[1], words[2], words[3], words[4], words[5])
+    })
 }
 
 /// fork(2) and `pidfd_open(2)`; no descriptor in the child.
@@ -254,4 +255,10 @@ pub(crate) fn rename_new(from: RawFd, old: &CStr, to: RawFd, new: &CStr) -> io::
     let to = Arg::Int(to.into());
     let call = [from, Arg::Str(old), to, Arg::Str(new), no_replace];
     syscall(libc::SYS_renameat2, &call).map(drop)
+}
+
+/// setpriority(2) of another process.
+pub(crate) fn setpriority(pid: libc::pid_t, priority: c_int) -> io::Result<i64> {
+    // SAFETY: takes integers only.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, pid as _, priority) })
 }

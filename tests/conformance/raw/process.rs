@@ -121,12 +121,6 @@ pub(crate) fn no_groups() -> io::Result<()> {
     check(unsafe { libc::setgroups(0, ptr::null()) }).map(drop)
 }
 
-/// setpriority(2) of another process.
-pub(crate) fn setpriority(pid: libc::pid_t, priority: c_int) -> io::Result<i64> {
-    // SAFETY: takes integers only.
-    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, pid as _, priority) })
-}
-
 /// Reads where nothing is mapped, which is a signal.
 pub(crate) fn fault() {
     // SAFETY: never returns: the page at address 16 is never mapped.
@@ -146,4 +140,13 @@ impl AsRawFd for Number {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.0
     }
+}
+
+/// nanosleep(2), which capability mode admits on both systems: not all that the standard library
+/// sleeps with is.
+pub(crate) fn nanosleep(time: std::time::Duration) -> io::Result<i64> {
+    let tv_nsec = time.subsec_nanos().into();
+    let time = libc::timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec };
+    // SAFETY: the time outlives the call.
+    check(unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) })
 }

@@ -11,8 +11,9 @@ use std::{
 
 use capsicum_rs::Rights;
 
-use super::{Row, Subject};
+use super::{Mode, Row, Subject};
 use crate::{
+    level::FREEBSD,
     raw,
     scene::{CONTENT, Scene},
 };
@@ -151,7 +152,9 @@ fn metadata() -> Vec<Row> {
             Rights::FCHDIR,
             |scene| scene.directory("dir").map(Subject::new),
             |s| raw::fchdir(s.fd.as_raw_fd()).map(drop),
-        ),
+        )
+        // FreeBSD has no working directory in capability mode.
+        .mode(if FREEBSD { Mode::Ambient } else { Mode::Always }),
     ];
     #[cfg(target_os = "freebsd")]
     rows.push(Row::new("fpathconf", Rights::FPATHCONF, file, |s| raw::fpathconf(&s.fd).map(drop)));
