@@ -13,7 +13,7 @@ use capsicum_rs::{Ioctls, Limits};
 use crate::{
     harness::{Case, Done, Outcome, ensure, refused, works},
     level::FREEBSD,
-    raw::{self, ENOTCAPABLE},
+    raw::{self, ENOTCAPABLE, Number as Fd},
     scene::Scene,
 };
 
@@ -47,15 +47,6 @@ const COPIES: &[Copy] = &[
     #[cfg(target_os = "linux")]
     ("dup3", |fd| raw::dup3(fd, 700)),
 ];
-
-/// A number as a descriptor of somebody else.
-struct Fd(RawFd);
-
-impl AsRawFd for Fd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
-}
 
 fn copies() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,6 +1,8 @@
 //! What children, threads and executed programs have of the mode and the limits.
 
 use std::{
+    os::fd::AsRawFd,
+    process::ExitCode,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
 };
@@ -131,8 +133,62 @@ fn enter_to_execute(scene: &Scene, sandbox: Sandbox<'_>) -> Result<Option<Done>,
 
 const EXECUTE: Rights = if FREEBSD { Rights::FEXECVE.union(Rights::READ) } else { Rights::FEXECVE };
 
+/// How this program tells itself that it was executed by a limited one, and of which number.
+const AFTER_EXEC: &str = "--after-exec=";
+
+/// The status by which it says that all is well.
+const WELL: u8 = 23;
+
+/// With `EVENT`, since the standard library's start polls, and gives up where it may not.
+const LEFT: Rights = Rights::READ.union(Rights::EVENT);
+
+/// The number of the descriptor that was limited, from the first argument.
+pub(crate) fn number_after_exec(argument: &str) -> Option<i32> {
+    argument.strip_prefix(AFTER_EXEC)?.parse().ok()
+}
+
+/// What holds in a program that was executed with a descriptor that may only be read.
+pub(crate) fn after_exec(number: i32) -> ExitCode {
+    let pipe = raw::Number(number);
+    let result = raw::borrowed(&pipe, |fd| match limits_of(&fd) {
+        Ok(limits) if FREEBSD => ensure(limits == Limits::from(LEFT), format!("{limits}")),
+        Err(Error::Unknown { descriptor }) if !FREEBSD => {
+            ensure(descriptor == number, format!("it names descriptor {descriptor}"))
+        }
+        other => Err(format!("limits_of: {other:?}")),
+    })
+    .and_then(|()| ensure(works("mode", mode())? == Mode::Ambient, "in capability mode"))
+    .and_then(|()| works("read", raw::read(&pipe, &mut [0])).map(drop))
+    .and_then(|()| refused("fstat", raw::fstat(&pipe), &[ENOTCAPABLE]));
+    match result {
+        Ok(()) => ExitCode::from(WELL),
+        Err(message) => {
+            eprintln!("conformance: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn limits_after_exec(_: &Scene) -> Outcome {
+    let own = works("its own path", std::env::current_exe())?;
+    let (pipe, writer) = works("pipe", raw::pipe())?;
+    works("write", raw::write(&writer, b"x"))?;
+    works("staying open", raw::fcntl(&pipe, libc::F_SETFD, 0))?;
+    let argument = crate::scene::c_path(format!("{AFTER_EXEC}{}", pipe.as_raw_fd()).as_ref());
+    let path = crate::scene::c_path(&own);
+    if raw::access(&path, libc::X_OK).is_err() {
+        return Ok(Done::Skipped(format!("this user may not execute {}", own.display())));
+    }
+    works("limit", limit(&pipe, LEFT))?;
+    Err(format!("execve: {}", raw::execve_with(&path, &argument)))
+}
+
 fn executed() -> Vec<Case> {
     let mut cases = vec![
+        Case::new("limits hold in an executed program, which on Linux cannot know them", |scene| {
+            limits_after_exec(scene)
+        })
+        .ends(End::Status(WELL.into())),
         Case::new("a program that is executed by descriptor is in capability mode", |scene| {
             let path = scene.dir.join("program");
             works("program", exec::program(&path, &exec::opens(OUTSIDE)))?;

@@ -31,6 +31,11 @@ mod works;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(number) =
+        std::env::args().nth(1).as_deref().and_then(inheritance::number_after_exec)
+    {
+        return inheritance::after_exec(number);
+    }
     let options = match run::Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(message) => {

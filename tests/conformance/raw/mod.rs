@@ -241,13 +241,18 @@ pub(crate) fn fexecve(fd: &impl AsRawFd, argument: &CStr) -> io::Error {
     execute(fd, &argv, &envp)
 }
 
-/// execve(2). Returns only errors.
-pub(crate) fn execve(path: &CStr) -> io::Error {
-    let argv = [path.as_ptr(), std::ptr::null()];
+/// execve(2) with one argument and an empty environment. Returns only errors.
+pub(crate) fn execve_with(path: &CStr, argument: &CStr) -> io::Error {
+    let argv = [path.as_ptr(), argument.as_ptr(), std::ptr::null()];
     let envp: [*const c_char; 1] = [std::ptr::null()];
     // SAFETY: both lists end with null, and their strings outlive the call.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     io::Error::last_os_error()
+}
+
+/// The same with an argument that says nothing.
+pub(crate) fn execve(path: &CStr) -> io::Error {
+    execve_with(path, c"")
 }
 
 /// `mmap` of a descriptor, unmapped again at once.

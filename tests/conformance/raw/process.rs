@@ -128,7 +128,7 @@ pub(crate) fn fault() {
 }
 
 /// The number of a descriptor that another owner keeps open, for another thread.
-pub(crate) struct Number(std::os::fd::RawFd);
+pub(crate) struct Number(pub(crate) std::os::fd::RawFd);
 
 impl Number {
     pub(crate) fn of(fd: &impl AsRawFd) -> Self {
@@ -149,4 +149,13 @@ pub(crate) fn nanosleep(time: std::time::Duration) -> io::Result<i64> {
     let time = libc::timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec };
     // SAFETY: the time outlives the call.
     check(unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) })
+}
+
+/// Borrows a descriptor by its number, as long as the body runs.
+pub(crate) fn borrowed<T>(
+    number: &Number,
+    body: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> T,
+) -> T {
+    // SAFETY: the owner of a `Number` keeps the descriptor open; were it not, the kernel says so.
+    body(unsafe { std::os::fd::BorrowedFd::borrow_raw(number.0) })
 }
