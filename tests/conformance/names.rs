@@ -16,7 +16,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd},
         unix::fs::{MetadataExt, PermissionsExt},
     },
     path::Path,
@@ -51,6 +51,7 @@ pub(crate) struct World {
     pub(crate) handle: io::Result<raw::Handle>,
     signals: &'static SharedPage,
     _listener: OwnedFd,
+    _alive: OwnedFd,
 }
 
 #[cfg(target_os = "linux")]
@@ -67,16 +68,24 @@ impl World {
         raw::bind(&listener, &raw::loopback(0))?;
         let address = raw::getsockname(&listener)?;
         let (ready, is_ready) = raw::pipe()?;
+        let (ended, alive) = raw::pipe()?;
+        let number = alive.as_raw_fd();
         let victim = raw::spawn(|| {
-            let prepared = raw::setpgid(0, 0)
-                .and_then(|_| raw::bind_to_parent())
-                .and_then(|()| raw::count_signals(signals, libc::SIGUSR1))
+            let prepared = raw::close(number)
+                .and_then(|_| raw::setpgid(0, 0))
+                .and_then(|_| raw::count_signals(signals, libc::SIGUSR1))
                 .and_then(|()| raw::write(&is_ready, b"r"));
-            while prepared.is_ok() {
-                std::thread::park();
+            if prepared.is_err() {
+                return 1;
             }
-            1
+            // Until the process of the case has ended. A signal at its death would not come:
+            // Landlock keeps signals within the sandbox, that one too.
+            while raw::read(&ended, &mut [0]).is_err_and(|e| e.kind() == io::ErrorKind::Interrupted)
+            {
+            }
+            0
         })?;
+        drop((ended, is_ready));
         raw::read(&ready, &mut [0])?;
         // Its descriptor would be one by which it may be signalled.
         let pid = victim.pid;
@@ -96,6 +105,7 @@ impl World {
             address,
             signals,
             _listener: listener,
+            _alive: alive,
         })
     }
 
