@@ -203,8 +203,13 @@ impl Rules {
         if passed.is_empty() {
             return Ok(());
         }
-        call::landlock_add_rule(self.ruleset.as_raw_fd(), fd, passed.bits())
-            .map_err(|error| Error::system(format!("landlock_add_rule(descriptor {fd})"), error))
+        match call::landlock_add_rule(self.ruleset.as_raw_fd(), fd, passed.bits()) {
+            // Its object (memory, a pipe, a socket) has no path by which Landlock could hold it.
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) && !directory => Ok(()),
+            result => result.map_err(|error| {
+                Error::system(format!("landlock_add_rule(descriptor {fd})"), error)
+            }),
+        }
     }
 
     /// landlock_restrict_self(2), after `no_new_privs`: the calling thread and its children.
