@@ -33,7 +33,7 @@ struct CommandLine {
 const RUN_EXAMPLES: &str = "\
 Examples:
   sandbox-spawn run --read . -- wc -l README.md
-  sandbox-spawn run --read src --write out -- tar -cf out/src.tar src
+  sandbox-spawn run --read . --write out -- tar -cf out/src.tar src
   sandbox-spawn doctor
   sandbox-spawn demo
 
@@ -68,7 +68,7 @@ Exit codes:
 
 Examples:
   sandbox-spawn run --read . -- wc -l README.md
-  sandbox-spawn run --read src --write out -- tar -cf out/src.tar src
+  sandbox-spawn run --read . --write out -- tar -cf out/src.tar src
   sandbox-spawn run --read /usr --env LANG=C.UTF-8 -- python3 -c 'print(1)'
   sandbox-spawn run --write . --read .git -- make
   sandbox-spawn run --read . --write . -- ./configure";
