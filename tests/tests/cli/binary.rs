@@ -2,15 +2,15 @@
 
 use std::{env, path::PathBuf, process::Command, sync::OnceLock};
 
-/// The binary: what `SANDBOX_SPAWN` names, or, under cargo, what it builds, or what lies beside
-/// the test.
+/// The binary: what the runner of the tests names as cargo would, or, under cargo, what it builds,
+/// or what lies beside the test.
 pub(crate) fn sandbox_spawn() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(find).clone()
 }
 
 fn find() -> PathBuf {
-    if let Some(path) = env::var_os("SANDBOX_SPAWN") {
+    if let Some(path) = env::var_os("CARGO_BIN_EXE_sandbox-spawn") {
         return path.into();
     }
     let own = env::current_exe().expect("the test knows its own file");

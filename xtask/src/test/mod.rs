@@ -79,7 +79,15 @@ fn executables(workspace: &Workspace, options: &Options, suite: &mut Suite) -> R
         let mut cargo = workspace.cargo();
         cargo.env("CARGO_TARGET_DIR", &workspace.target);
         cargo.args(["test", "--no-run"]).args(options.selection());
-        cargo::build(workspace, &mut cargo)
+        let mut executables = cargo::build(workspace, &mut cargo)?;
+        // cargo builds no other package's commands for a test.
+        let mut cargo = workspace.cargo();
+        cargo.env("CARGO_TARGET_DIR", &workspace.target);
+        cargo.args(["build", "--workspace", "--bins"]);
+        let commands = cargo::build(workspace, &mut cargo)?;
+        executables.retain(|executable| executable.kind != Kind::Bin);
+        executables.extend(commands.into_iter().filter(|command| command.kind == Kind::Bin));
+        Ok(executables)
     };
     let executables = match build(workspace) {
         Ok(executables) => executables,
