@@ -47,6 +47,8 @@ enum Stage {
     FreebsdCheck,
     /// Everything compiles and links for FreeBSD
     FreebsdBuild,
+    /// clippy has nothing to say about any target for Linux on aarch64
+    Aarch64Check,
 }
 
 /// How a stage ended.
@@ -68,7 +70,10 @@ impl Stage {
 
     /// Whether it cannot run where [`FreebsdSetup`](Self::FreebsdSetup) has failed.
     fn needs_setup(self) -> bool {
-        matches!(self, Self::FreebsdHeaders | Self::FreebsdCheck | Self::FreebsdBuild)
+        matches!(
+            self,
+            Self::FreebsdHeaders | Self::FreebsdCheck | Self::FreebsdBuild | Self::Aarch64Check
+        )
     }
 
     fn run(self, workspace: &Workspace) -> Result<Option<Tally>> {
@@ -92,7 +97,8 @@ impl Stage {
             Self::Deny => deny::check(workspace)?,
             Self::FreebsdSetup => freebsd::setup(workspace)?,
             Self::FreebsdHeaders => freebsd::headers(workspace)?,
-            Self::FreebsdCheck => freebsd::check(workspace)?,
+            Self::FreebsdCheck => freebsd::check(workspace, freebsd::TARGET)?,
+            Self::Aarch64Check => freebsd::check(workspace, "aarch64-unknown-linux-gnu")?,
             Self::FreebsdBuild => {
                 freebsd::build(workspace, &workspace.target.join("freebsd/out"))?;
             }

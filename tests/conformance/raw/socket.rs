@@ -1,7 +1,7 @@
 //! Sockets, and descriptors sent over them.
 
 use std::{
-    ffi::{CStr, c_int, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
     io, mem,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     ptr,
@@ -24,7 +24,8 @@ pub(crate) fn unix_address(path: &CStr) -> io::Result<libc::sockaddr_un> {
         return Err(io::ErrorKind::InvalidFilename.into());
     }
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
-        *to = (*from).cast_signed();
+        // Signed on some architectures, of the same size on all.
+        *to = c_char::from_ne_bytes([*from]);
     }
     Ok(address)
 }

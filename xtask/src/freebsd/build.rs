@@ -22,7 +22,7 @@ const RUNNER: &str = "run-tests";
 /// Builds every library, program, example and test, and leaves the executables in a directory.
 pub(crate) fn build(workspace: &Workspace, out: &Path) -> Result<()> {
     let mut cargo = debian(workspace, "cargo")?;
-    cargo.arg("build").args(selection(workspace));
+    cargo.arg("build").args(selection(workspace, TARGET));
     let built = cargo::build(workspace, &mut cargo)?;
     let for_target = target_directory(workspace).join(TARGET);
     // A procedural macro runs in the compiler, so that it and its tests are for this host.

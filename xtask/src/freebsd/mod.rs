@@ -26,7 +26,7 @@ pub(crate) use headers::check as headers;
 pub(crate) use setup::setup;
 
 /// What cargo calls the target.
-const TARGET: &str = "x86_64-unknown-freebsd";
+pub(crate) const TARGET: &str = "x86_64-unknown-freebsd";
 /// What zig calls it: the oldest release that we support.
 const ZIG_TARGET: &str = "x86_64-freebsd.14.0";
 /// The variable by which cargo, and so anyone, can be told another linker.
@@ -56,16 +56,17 @@ pub(crate) fn command(workspace: &Workspace, action: &Action) -> Result<()> {
     match action {
         Action::Setup => setup(workspace),
         Action::Headers => headers(workspace),
-        Action::Check => check(workspace),
+        Action::Check => check(workspace, TARGET),
         Action::Build { out } => build(workspace, out),
     }
 }
 
-/// clippy on every target of every package, for FreeBSD.
-pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+/// clippy on every target of every package, for FreeBSD or for another system that the same
+/// compiler can build the standard library for.
+pub(crate) fn check(workspace: &Workspace, target: &str) -> Result<()> {
     // By its own path, so that it takes the driver beside it; `cargo clippy` would take rustup's.
     let mut clippy = debian(workspace, "cargo-clippy")?;
-    clippy.arg("clippy").args(selection(workspace));
+    clippy.arg("clippy").args(selection(workspace, target));
     command::run(clippy.args(["--", "-D", "warnings"]))
 }
 
@@ -104,8 +105,8 @@ fn debian(workspace: &Workspace, program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// The arguments that select everything that is built for FreeBSD.
-fn selection(workspace: &Workspace) -> Vec<OsString> {
+/// The arguments that select everything that is built for another system.
+fn selection(workspace: &Workspace, target: &str) -> Vec<OsString> {
     let arguments = [
         "--workspace",
         "--exclude=xtask",
@@ -114,7 +115,7 @@ fn selection(workspace: &Workspace) -> Vec<OsString> {
         "--locked",
         "-Zbuild-std=std,panic_abort,test",
         "--target",
-        TARGET,
+        target,
         "--target-dir",
     ];
     let target_dir = target_directory(workspace).into_os_string();

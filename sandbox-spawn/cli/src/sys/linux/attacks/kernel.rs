@@ -94,11 +94,13 @@ pub(super) fn entry_x32(_: &AttackOptions) -> Attempt {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
+#[allow(clippy::unnecessary_wraps, reason = "it stands for an attempt")]
 pub(super) fn entry_32(_: &AttackOptions) -> Attempt {
     Ok(Outcome::Absent("this machine has no such entry from 64-bit programs".to_owned()))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
+#[allow(clippy::unnecessary_wraps, reason = "it stands for an attempt")]
 pub(super) fn entry_x32(_: &AttackOptions) -> Attempt {
     Ok(Outcome::Absent("this machine has no x32 programs".to_owned()))
 }
