@@ -26,7 +26,8 @@ bitflags::bitflags! {
         const EXECUTE = 1 << 3;
         /// Addresses: socket, connect, bind, messages with an address.
         const SOCKETS = 1 << 4;
-        /// Process ids in calls that send signals.
+        /// Process ids in calls that send signals; Landlock keeps them to the program's own
+        /// processes.
         const SIGNALS = 1 << 5;
         /// Process ids in other calls: priorities, limits, affinity, `pidfd_open`.
         const PROCESSES = 1 << 6;
@@ -75,8 +76,8 @@ impl<'fd> Program<'fd> {
         self
     }
 
-    /// Enters on kernels without Landlock too: for callers that made a private root, where
-    /// nothing else can be named.
+    /// Enters on kernels without Landlock too: for callers that made a private root and a process
+    /// namespace, where nothing else can be named.
     pub fn without_landlock(mut self) -> Self {
         self.without_landlock = true;
         self
@@ -87,7 +88,9 @@ impl<'fd> Program<'fd> {
     /// # Errors
     ///
     /// [`Error::Unenforceable`] where the kernel lacks seccomp filters or Landlock ABI 3, and on
-    /// FreeBSD, where capability mode does not admit such programs. [`Error::Threaded`] with more
+    /// FreeBSD, where capability mode does not admit such programs; also for [`Names::SIGNALS`]
+    /// where Landlock does not hold signals (before ABI 6), unless
+    /// [`without_landlock`](Self::without_landlock) says that something else does. [`Error::Threaded`] with more
     /// than one thread.
     pub fn enter(self) -> Result<Confined, Error> {
         sys::confine(&sys::Confinement {

@@ -36,14 +36,14 @@ const FAILED: u8 = 3;
 
 /// Makes an attack in a child.
 pub(crate) fn run(case: &Case, base: &Path) -> Outcome {
-    let failed = |what: &str, error: io::Error| format!("the harness failed: {what}: {error}");
+    let failed = |what: &str, error: &io::Error| format!("the harness failed: {what}: {error}");
     let dir: PathBuf = tempfile::Builder::new()
         .prefix("case")
         .tempdir_in(base)
-        .map_err(|error| failed("temporary directory", error))?
+        .map_err(|error| failed("temporary directory", &error))?
         .keep();
-    let page = Page::new().map_err(|error| failed("shared memory", error))?;
-    let pid = raw::fork().map_err(|error| failed("fork", error))?;
+    let page = Page::new().map_err(|error| failed("shared memory", &error))?;
+    let pid = raw::fork().map_err(|error| failed("fork", &error))?;
     if pid == 0 {
         // A group to end whatever the attack starts.
         let _ = raw::call(libc::SYS_setpgid, &[0, 0]);
@@ -79,11 +79,9 @@ pub(crate) fn run(case: &Case, base: &Path) -> Outcome {
 }
 
 /// The attack failed, if the call did.
+#[allow(clippy::needless_pass_by_value)] // What got through is closed here.
 pub(crate) fn refused<T>(what: &str, result: io::Result<T>) -> Result<(), String> {
-    match result {
-        Ok(_) => Err(format!("{what} got through")),
-        Err(_) => Ok(()),
-    }
+    if result.is_ok() { Err(format!("{what} got through")) } else { Ok(()) }
 }
 
 /// What must work for the attack to mean anything.

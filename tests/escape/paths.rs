@@ -3,7 +3,7 @@
 use std::{
     ffi::CString,
     fs::{self, File},
-    io,
+    io::{self, Write},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::ffi::OsStrExt,
@@ -166,7 +166,6 @@ fn stays(file: &File) -> Result<(), String> {
 /// A program that exits with 0.
 fn write_program(memory: &OwnedFd) -> Result<(), String> {
     let program = prepared("/bin/true", fs::read("/bin/true"))?;
-    use std::io::Write;
     let mut file = File::from(prepared("dup", memory.try_clone())?);
     prepared("write", file.write_all(&program))
 }

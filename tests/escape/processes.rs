@@ -123,8 +123,7 @@ fn terminal(_: &Path) -> Outcome {
     let child = prepared("a child", ProcessDescriptor::fork(|| 0))?;
     prepared("enter", capsicum_rs::enter())?;
     for flags in [libc::O_ASYNC, libc::O_ASYNC | libc::O_NONBLOCK] {
-        let set =
-            call(libc::SYS_fcntl, &[number(terminal), libc::F_SETFL as usize, flags as usize]);
+        let set = call(libc::SYS_fcntl, &[number(terminal), libc::F_SETFL as usize, number(flags)]);
         refused("O_ASYNC", set)?;
     }
     let on = 1_i32;

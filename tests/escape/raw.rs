@@ -11,11 +11,12 @@ use std::{
 pub(crate) fn call(number: libc::c_long, args: &[usize]) -> io::Result<usize> {
     let mut padded = [0_usize; 6];
     padded[..args.len()].copy_from_slice(args);
-    let [a, b, c, d, e, f] = padded;
     // SAFETY: the cases pass addresses of memory of their own that outlives the call, with the
     // lengths that the kernel expects; calls that would end or replace the process's memory are
     // made on purpose.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let result = unsafe {
+        libc::syscall(number, padded[0], padded[1], padded[2], padded[3], padded[4], padded[5])
+    };
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 

@@ -38,7 +38,9 @@ pub(crate) fn main() -> ExitCode {
             })
             .collect();
     if list {
-        cases.iter().for_each(|case| println!("{}: test", case.name));
+        for case in &cases {
+            println!("{}: test", case.name);
+        }
         return ExitCode::SUCCESS;
     }
     match everywhere(&cases) {

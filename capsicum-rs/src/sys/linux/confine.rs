@@ -8,7 +8,11 @@ use super::{
     limit, open,
     policy::{Kind, Policy},
 };
-use crate::{Error, Limits, program::Confined, sys::Confinement};
+use crate::{
+    Error, Limits,
+    program::{Confined, Names},
+    sys::Confinement,
+};
 
 pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
     let threads = open::threads()?;
@@ -30,6 +34,9 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
             return Err(Error::Unenforceable { what: "containment of paths".to_owned(), reason });
         }
     };
+    if !confinement.without_landlock {
+        signals_are_held(confinement.names, landlock)?;
+    }
     let rules = landlock
         .map(|landlock| {
             let rules = Rules::new(landlock, landlock.scopes())?;
@@ -55,4 +62,31 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         pid: std::process::id(),
     })?;
     Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len })
+}
+
+/// Where nothing but Landlock keeps a program from others' processes, it must hold signals too.
+fn signals_are_held(names: Names, landlock: Option<Landlock>) -> Result<(), Error> {
+    if !names.contains(Names::SIGNALS) || landlock.is_some_and(Landlock::scopes) {
+        return Ok(());
+    }
+    Err(Error::Unenforceable {
+        what: "`Names::SIGNALS`, kept to the program's own processes,".to_owned(),
+        reason: "Landlock holds signals from ABI 6 (Linux 6.12) on: use a process namespace, or \
+                 leave the name out"
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_nothing_holds_are_no_ones_to_send() {
+        let older = Some(Landlock { abi: 5 });
+        assert!(signals_are_held(Names::SIGNALS, older).is_err());
+        assert!(signals_are_held(Names::SIGNALS, None).is_err());
+        assert!(signals_are_held(Names::SIGNALS, Some(Landlock { abi: 6 })).is_ok());
+        assert!(signals_are_held(Names::PATHS, older).is_ok());
+    }
 }

@@ -223,7 +223,7 @@ impl Rules {
             return Ok(());
         }
         match call::landlock_add_rule(self.ruleset.as_raw_fd(), fd, passed.bits()) {
-            // Pipes, sockets and memory are on no mount: Landlock neither takes nor holds them.
+            // Its object (memory, a pipe, a socket) has no path by which Landlock could hold it.
             Err(error) if error.raw_os_error() == Some(libc::EBADFD) && !directory => Ok(()),
             result => result.map_err(|error| {
                 Error::system(format!("landlock_add_rule(descriptor {fd})"), error)

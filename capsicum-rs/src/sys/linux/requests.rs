@@ -10,6 +10,7 @@ use crate::{Ioctls, Limits, Rights};
 
 pub(super) const FIOCLEX: u32 = 0x5451;
 pub(super) const FIONCLEX: u32 = 0x5450;
+pub(super) const TIOCSPGRP: u32 = 0x5410;
 
 /// `FS_IOC_SETFLAGS` and `FS_IOC_FSSETXATTR`: fchflags(2) of Linux.
 pub(super) const SET_INODE_FLAGS: &[u32] = &[0x4008_6602, 0x401c_5820];
@@ -79,7 +80,7 @@ const ALONE: &[u32] = &[
 /// `SECCOMP_IOCTL_NOTIF_ADDFD` (a descriptor at a number of choice).
 const NEVER: &[u32] = &[
     0x540e,
-    0x5410,
+    TIOCSPGRP,
     0x5412,
     0x541c,
     0x541d,

@@ -214,6 +214,8 @@ const IOCTL: &[Step] = &[
     ),
     Step::Need(&[When::OneOf(1, requests::SET_INODE_FLAGS)], Need::Right(0, Rights::FCHFLAGS)),
     Step::Allow(&[When::OneOf(1, requests::SET_INODE_FLAGS)]),
+    // Shells give the terminal to a group of processes.
+    Step::Allow(&[When::Is(1, requests::TIOCSPGRP), When::Named(Names::PROCESSES)]),
     Step::Need(&[], Need::Ioctl(0, 1)),
     Step::Allow(&[]),
 ];

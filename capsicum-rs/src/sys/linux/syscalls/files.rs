@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     row("fchownat", 260, 54, rules!(unseen 0, FCHOWNAT, ATTRIBUTES)),
     row("utimensat", 280, 88, UTIMENSAT),
     row("futimesat", 261, NONE, UTIMENSAT),
-    // Its flags are in memory too; libc and cap-std go on with openat where it does not exist.
+    // Its flags are in memory too; programs go on with openat where it does not exist.
     row(
         "openat2",
         437,

@@ -221,8 +221,9 @@ const PRCTL: &[Step] = &[
             bits(libc::PR_SET_THP_DISABLE),
             bits(libc::PR_GET_THP_DISABLE),
             bits(libc::PR_CAP_AMBIENT),
-            bits(libc::PR_GET_SPECULATION_CTRL),
-            bits(libc::PR_SET_SPECULATION_CTRL),
+            // PR_GET_SPECULATION_CTRL and PR_SET_SPECULATION_CTRL, which libc has for x86_64 only.
+            52,
+            53,
             bits(libc::PR_SET_VMA),
         ],
     )]),

@@ -165,6 +165,7 @@ fn processes() {
     for name in ["clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"] {
         with(Names::PROCESSES, name, &[u64::from(!1234_u32 << 3 | 2), POINTER]);
     }
+    with(Names::PROCESSES, "ioctl", &[0, 0x5410, POINTER]);
     with(Names::IDENTITY, "setgroups", &[0, POINTER]);
     for name in [
         "shmget",

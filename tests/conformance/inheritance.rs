@@ -1,0 +1,242 @@
+//! What children, threads and executed programs have of the mode and the limits.
+
+use std::{
+    os::fd::AsRawFd,
+    process::ExitCode,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+};
+
+use capsicum_rs::{
+    Containment, Error, Limits, Mode, Rights, Sandbox, limit, limits_of, mode, sandboxed,
+};
+
+use crate::{
+    exec,
+    harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
+    level::FREEBSD,
+    raw::{self, ECAPMODE, ENOTCAPABLE},
+    scene::{OUTSIDE, Scene},
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("a child and its child are in capability mode", |_| {
+            works("enter", capsicum_rs::enter())?;
+            in_fork(|| {
+                confined()?;
+                in_fork(confined)
+            })
+        }),
+        Case::new("a child and its child keep the limits of descriptors", |scene| {
+            let file = works("file", scene.file("file"))?;
+            works("enter", Sandbox::new().grant(&file, Rights::READ).enter())?;
+            in_fork(|| in_fork(|| readable_only(&file)))
+        }),
+        Case::new("a child keeps the limits of descriptors without capability mode", |scene| {
+            let file = works("file", scene.file("file"))?;
+            works("limit", limit(&file, Rights::READ))?;
+            in_fork(|| {
+                ensure(works("mode", mode())? == Mode::Ambient, "it is in capability mode")?;
+                readable_only(&file)
+            })
+        }),
+        Case::new("a thread that starts later is in capability mode", |_| {
+            works("enter", capsicum_rs::enter())?;
+            works("a thread", thread::Builder::new().spawn(confined))?
+                .join()
+                .map_err(|_| "the thread panicked".to_owned())?
+        }),
+        Case::new("a thread that started before is in capability mode", |_| {
+            let (go, thread) = waiting_thread(confined);
+            let entered = works("enter", Sandbox::new().enter())?;
+            // What Landlock cannot do for the other thread, it is not said to do.
+            let level = if FREEBSD { Containment::Capsicum } else { Containment::Descriptors };
+            ensure(entered.containment == level, format!("{entered:?}"))?;
+            confined()?;
+            works("waking", go.send(()))?;
+            thread.join().map_err(|_| "the thread panicked".to_owned())?
+        }),
+        Case::new("a thread that started before has the limits of descriptors", |scene| {
+            let file = works("file", scene.file("file"))?;
+            let copy = raw::Number::of(&file);
+            let (go, thread) = waiting_thread(move || readable_only(&copy));
+            works("limit", limit(&file, Rights::READ))?;
+            works("waking", go.send(()))?;
+            thread.join().map_err(|_| "the thread panicked".to_owned())?
+        }),
+        Case::new("entering with lookups in a threaded process is an error on Linux", threaded),
+    ];
+    cases.extend(executed());
+    cases
+}
+
+/// A thread that does this once it is told to.
+fn waiting_thread(
+    body: impl FnOnce() -> Outcome + Send + 'static,
+) -> (Sender<()>, thread::JoinHandle<Outcome>) {
+    let (go, wait): (Sender<()>, Receiver<()>) = channel();
+    let thread = thread::spawn(move || {
+        works("being woken", wait.recv())?;
+        body()
+    });
+    (go, thread)
+}
+
+/// The calling thread has no global names.
+fn confined() -> Outcome {
+    ensure(sandboxed(), "sandboxed() says no")?;
+    ensure(works("mode", mode())? == Mode::Capability, "mode() says no")?;
+    refused("open", raw::openat(libc::AT_FDCWD, OUTSIDE, libc::O_RDONLY), &[ECAPMODE])?;
+    Ok(Done::Held)
+}
+
+fn readable_only(file: &impl std::os::fd::AsRawFd) -> Outcome {
+    works("read", raw::read(file, &mut [0]))?;
+    refused("write", raw::write(file, b"W"), &[ENOTCAPABLE])?;
+    Ok(Done::Held)
+}
+
+fn threaded(scene: &Scene) -> Outcome {
+    let dir = works("directory", scene.directory("dir"))?;
+    let (go, thread) = waiting_thread(|| Ok(Done::Held));
+    let result = Sandbox::new().grant(&dir, Rights::LOOKUP | Rights::READ).enter();
+    let outcome = match (result, scene.level) {
+        (Ok(_), Containment::Capsicum) => confined(),
+        (Err(Error::Threaded { threads, .. }), Containment::Landlock) => {
+            ensure(threads == 2, format!("it counted {threads} threads"))?;
+            ensure(!sandboxed(), "in capability mode after an error")?;
+            Ok(Done::Held)
+        }
+        (Err(error @ Error::Containment { .. }), Containment::Descriptors) => {
+            Ok(Done::Otherwise(format!("entering says: {error}")))
+        }
+        (result, _) => Err(format!("{result:?}")),
+    };
+    works("waking", go.send(()))?;
+    thread.join().map_err(|_| "the thread panicked".to_owned())??;
+    outcome
+}
+
+/// Entering at the level `Descriptors` says so where execution is granted.
+fn enter_to_execute(scene: &Scene, sandbox: Sandbox<'_>) -> Result<Option<Done>, String> {
+    match sandbox.enter() {
+        Ok(_) => Ok(None),
+        Err(error @ Error::Containment { required: Containment::Landlock, .. })
+            if scene.level == Containment::Descriptors =>
+        {
+            Ok(Some(Done::Otherwise(format!("entering says: {error}"))))
+        }
+        Err(error) => Err(format!("enter: {error}")),
+    }
+}
+
+const EXECUTE: Rights = if FREEBSD { Rights::FEXECVE.union(Rights::READ) } else { Rights::FEXECVE };
+
+/// How this program tells itself that it was executed by a limited one, and of which number.
+const AFTER_EXEC: &str = "--after-exec=";
+
+/// The status by which it says that all is well.
+const WELL: u8 = 23;
+
+/// With `EVENT`, since the standard library's start polls, and gives up where it may not.
+const LEFT: Rights = Rights::READ.union(Rights::EVENT);
+
+/// The number of the descriptor that was limited, from the first argument.
+pub(crate) fn number_after_exec(argument: &str) -> Option<i32> {
+    argument.strip_prefix(AFTER_EXEC)?.parse().ok()
+}
+
+/// What holds in a program that was executed with a descriptor that may only be read.
+pub(crate) fn after_exec(number: i32) -> ExitCode {
+    let pipe = raw::Number(number);
+    let result = raw::borrowed(&pipe, |fd| match limits_of(&fd) {
+        Ok(limits) if FREEBSD => ensure(limits == Limits::from(LEFT), format!("{limits}")),
+        Err(Error::Unknown { descriptor }) if !FREEBSD => {
+            ensure(descriptor == number, format!("it names descriptor {descriptor}"))
+        }
+        other => Err(format!("limits_of: {other:?}")),
+    })
+    .and_then(|()| ensure(works("mode", mode())? == Mode::Ambient, "in capability mode"))
+    .and_then(|()| works("read", raw::read(&pipe, &mut [0])).map(drop))
+    .and_then(|()| refused("fstat", raw::fstat(&pipe), &[ENOTCAPABLE]));
+    match result {
+        Ok(()) => ExitCode::from(WELL),
+        Err(message) => {
+            eprintln!("conformance: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn limits_after_exec(_: &Scene) -> Outcome {
+    let own = works("its own path", std::env::current_exe())?;
+    let (pipe, writer) = works("pipe", raw::pipe())?;
+    works("write", raw::write(&writer, b"x"))?;
+    works("staying open", raw::fcntl(&pipe, libc::F_SETFD, 0))?;
+    let argument = crate::scene::c_path(format!("{AFTER_EXEC}{}", pipe.as_raw_fd()).as_ref());
+    let path = crate::scene::c_path(&own);
+    if raw::access(&path, libc::X_OK).is_err() {
+        return Ok(Done::Skipped(format!("this user may not execute {}", own.display())));
+    }
+    works("limit", limit(&pipe, LEFT))?;
+    Err(format!("execve: {}", raw::execve_with(&path, &argument)))
+}
+
+fn executed() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("limits hold in an executed program, which on Linux cannot know them", |scene| {
+            limits_after_exec(scene)
+        })
+        .ends(End::Status(WELL.into())),
+        Case::new("a program that is executed by descriptor is in capability mode", |scene| {
+            let path = scene.dir.join("program");
+            works("program", exec::program(&path, &exec::opens(OUTSIDE)))?;
+            let file = works("open", scene.open("program", libc::O_RDONLY))?;
+            works("staying open", raw::fcntl(&file, libc::F_SETFD, 0))?;
+            if let Some(done) = enter_to_execute(scene, Sandbox::new().grant(&file, EXECUTE))? {
+                return Ok(done);
+            }
+            Err(format!("fexecve: {}", raw::fexecve(&file, c"program")))
+        })
+        .ends(End::Status(ECAPMODE)),
+        Case::new("a program that is executed without capability mode is not in it", |scene| {
+            let path = scene.dir.join("program");
+            works("program", exec::program(&path, &exec::opens(c"/nowhere")))?;
+            let file = works("open", scene.open("program", libc::O_RDONLY))?;
+            let (pipe, _) = works("pipe", raw::pipe())?;
+            works("limit", limit(&pipe, Limits::NONE))?;
+            Err(format!("fexecve: {}", raw::fexecve(&file, c"program")))
+        })
+        .ends(End::Status(libc::ENOENT)),
+        Case::new("a child knows the limits of the descriptors that it was given", |_| {
+            let (pipe, _writer) = works("pipe", raw::pipe())?;
+            works("limit", limit(&pipe, Rights::READ))?;
+            in_fork(|| {
+                let limits = works("limits_of", limits_of(&pipe))?;
+                ensure(limits == Limits::from(Rights::READ), format!("{limits}"))?;
+                Ok(Done::Held)
+            })
+        }),
+    ];
+    if !FREEBSD {
+        cases.push(Case::new(
+            "a dynamic program is not executed, whose loader is a path",
+            |scene| {
+                let own = works("its own path", std::env::current_exe())?;
+                let path = crate::scene::c_path(&own);
+                let Ok(file) = raw::openat(libc::AT_FDCWD, &path, libc::O_RDONLY) else {
+                    return Ok(Done::Skipped(format!("this user may not read {}", own.display())));
+                };
+                works("staying open", raw::fcntl(&file, libc::F_SETFD, 0))?;
+                if let Some(done) = enter_to_execute(scene, Sandbox::new().grant(&file, EXECUTE))? {
+                    return Ok(done);
+                }
+                let error = raw::fexecve(&file, c"conformance");
+                refused("fexecve", Err::<(), _>(error), &[libc::EACCES])?;
+                Ok(Done::Held)
+            },
+        ));
+    }
+    cases
+}

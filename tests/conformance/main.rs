@@ -1,0 +1,73 @@
+//! The conformance suite: one source for both kernels.
+//!
+//! Each case is a sentence about the library's contract, tried in a process of its own at each
+//! level of containment that the host offers, as root where the suite was started so, and as an
+//! ordinary user. The last line is `N passed, N failed, N skipped`.
+//!
+//! `conformance [--list] [--exact] [--level LEVEL] [FILTER…]`: a filter is a part of a case's name.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    reason = "descriptors, requests and flags have C's types, which differ between the systems"
+)]
+
+mod coverage;
+mod errors;
+mod exec;
+mod harness;
+mod identity;
+mod inheritance;
+mod level;
+mod monotonic;
+mod names;
+mod raw;
+mod rights;
+mod run;
+mod scene;
+mod works;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(number) =
+        std::env::args().nth(1).as_deref().and_then(inheritance::number_after_exec)
+    {
+        return inheritance::after_exec(number);
+    }
+    let options = match run::Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("conformance: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let cases: Vec<harness::Case> = [
+        rights::cases(),
+        names::cases(),
+        works::cases(),
+        inheritance::cases(),
+        monotonic::cases(),
+        identity::cases(),
+        errors::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|case| options.selects(&case.name))
+    .collect();
+    if options.list {
+        for case in &cases {
+            println!("{}: test", case.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run::everywhere(&cases, &options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("conformance: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
