@@ -152,7 +152,8 @@ bitflags::bitflags! {
         const EXTATTR_GET = word1(0x2000);
         /// extattr_list_fd(2), flistxattr(2).
         const EXTATTR_LIST = word1(0x4000);
-        /// extattr_set_fd(2), fsetxattr(2).
+        /// extattr_set_fd(2), fsetxattr(2). On Linux [`FCHMOD`](Self::FCHMOD) is needed too: an
+        /// attribute may be an access list, and that the mode.
         const EXTATTR_SET = word1(0x8000);
         /// acl_valid_fd_np(3).
         const ACL_CHECK = word1(0x1_0000);

@@ -29,6 +29,15 @@ use crate::{Containment, Error, Limits, sys};
 /// [`MMAP_X`](crate::Rights::MMAP_X). fstat(3) of glibc 2.33 to 2.38 is a lookup to the kernel and
 /// refused; the system call itself works (rustix makes it).
 ///
+/// An absolute path starts from no descriptor, so that the rights of lookups that Landlock cannot
+/// tell apart are held to what every grant and the ceiling have. Pipes and anonymous memory lie
+/// beneath no directory, and procfs has links to them that Landlock lets through: where one that is
+/// open has less than the ceiling, `openat` needs `O_NOFOLLOW`; otherwise what is open may be opened
+/// again with the ceiling, a pipe's other end included. Memory that may be executed needs
+/// [`FEXECVE`](crate::Rights::FEXECVE) where anything has it. A socket that takes addresses and is
+/// received over another one after entering sends messages to any address where the ceiling has
+/// [`CONNECT`](crate::Rights::CONNECT). Without Landlock the soft limit of cores becomes 0.
+///
 /// Signals reach the processes that entered together, by Landlock (ABI 6). Where a descriptor of a
 /// process may be used to kill it ([`PDKILL`](crate::Rights::PDKILL)), Landlock would forbid that
 /// too, so that then, as without Landlock, only descriptors send signals: kill(2) and raise(3) are

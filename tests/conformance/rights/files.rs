@@ -171,7 +171,9 @@ fn attributes() -> Vec<Row> {
         fs::File::open(dir.join("file")).is_ok_and(|file| raw::get_attribute(&file).is_ok())
     };
     vec![
+        // On Linux an attribute may be an access list, and so the mode.
         Row::new("setting an attribute", Rights::EXTATTR_SET, file, |s| raw::set_attribute(&s.fd))
+            .and(if cfg!(target_os = "linux") { Rights::FCHMOD } else { Rights::NONE })
             .traced(there),
         Row::new("getting an attribute", Rights::EXTATTR_GET, set, |s| raw::get_attribute(&s.fd)),
         Row::new("listing attributes", Rights::EXTATTR_LIST, set, |s| raw::list_attributes(&s.fd)),

@@ -6,6 +6,7 @@
 mod agree;
 mod escapes;
 mod identity;
+mod jumps;
 mod names;
 mod needs;
 mod programs;

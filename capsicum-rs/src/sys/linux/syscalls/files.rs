@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[
     row("getdents64", 217, 61, rules!(on 0, READ)),
     row("fgetxattr", 193, 10, rules!(on 0, EXTATTR_GET)),
     // The name is in memory: access lists are attributes, and some of them are the mode.
-    row("fsetxattr", 190, 7, rules!(on 0, EXTATTR_SET | ACL_SET | FCHMOD)),
+    row("fsetxattr", 190, 7, rules!(on 0, EXTATTR_SET | FCHMOD)),
     row("flistxattr", 196, 13, rules!(on 0, EXTATTR_LIST)),
     row("fremovexattr", 199, 16, rules!(on 0, EXTATTR_DELETE)),
     // Beneath a directory, held by Landlock.

@@ -110,7 +110,7 @@ fn no_page_is_taken_out_of_use() {
 
 #[test]
 fn an_attribute_that_may_be_the_mode_needs_fchmod() {
-    let parts = [Rights::EXTATTR_SET, Rights::ACL_SET, Rights::FCHMOD];
+    let parts = [Rights::EXTATTR_SET, Rights::FCHMOD];
     let all = parts.into_iter().fold(Rights::NONE, |all, part| all | part);
     expect(&only(all), "fsetxattr", &[3, POINTER], ALLOWED);
     for part in parts {

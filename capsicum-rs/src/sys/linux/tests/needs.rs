@@ -91,7 +91,7 @@ fn files_by_descriptor() {
         ("getdents64", Rights::READ),
         ("flock", Rights::FLOCK),
         ("fgetxattr", Rights::EXTATTR_GET),
-        ("fsetxattr", Rights::EXTATTR_SET | Rights::ACL_SET | Rights::FCHMOD),
+        ("fsetxattr", Rights::EXTATTR_SET | Rights::FCHMOD),
         ("flistxattr", Rights::EXTATTR_LIST),
         ("fremovexattr", Rights::EXTATTR_DELETE),
         ("mq_timedsend", Rights::WRITE),
