@@ -131,6 +131,10 @@ fn processes() {
     for owner in [8, 15, 10] {
         with(Names::SIGNALS, "fcntl", &[3, owner, 1234]);
     }
+    // F_SETLEASE, F_NOTIFY.
+    for command in [1024, 1026] {
+        expect(&program(Names::all()), "fcntl", &[3, command, 1], DENIED);
+    }
     for name in ["kill", "rt_sigqueueinfo"] {
         expect(&program(Names::all().difference(Names::SIGNALS)), name, &[1, 15], DENIED);
     }
