@@ -97,7 +97,7 @@ fn nowhere(level: Level) -> &'static str {
 }
 
 /// What answers so. The filter answers `EPERM` and `ENOSYS` before the kernel looks at anything;
-/// Landlock answers `EACCES`, and the files of the demo are open to everybody otherwise.
+/// Landlock answers `EACCES`, and the demo's own files are open to everybody otherwise.
 fn who(attempt: &str, call: &str, errno: i32, level: Level) -> String {
     let private = level == Level::Directories;
     let who = match errno {
@@ -108,6 +108,8 @@ fn who(attempt: &str, call: &str, errno: i32, level: Level) -> String {
         libc::EPERM if call == "kill" && !private => "filter or Landlock",
         libc::EPERM | libc::ENOSYS => "filter",
         libc::EXDEV if private => "separate mounts",
+        // The tree may be another user's.
+        libc::EACCES if attempt.contains("tree") => "Landlock or permissions",
         // A link to what may not be linked, too.
         libc::EACCES | libc::EXDEV => "Landlock",
         libc::ENOENT if call == "shmget" || call == "mq_open" => "IPC namespace",

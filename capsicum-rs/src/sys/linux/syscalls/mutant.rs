@@ -66,6 +66,7 @@ pub(super) fn rule(row: &Row) -> Option<Rule> {
 }
 
 /// All that can be taken away. A last step stays: without it there is no rule.
+#[cfg(test)]
 pub(in super::super) fn all() -> Vec<String> {
     super::FAMILIES
         .iter()
