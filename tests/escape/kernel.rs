@@ -21,7 +21,78 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "a filter of the process's own undoes nothing", body: filters },
     Case { name: "no program runs as 32-bit or x32 code", body: other_entries },
     Case { name: "what root may do to the machine is refused", body: machine },
+    Case { name: "a ring that is open keeps a process from entering", body: ring_open },
+    Case { name: "a ring that is only mapped keeps a process from entering", body: ring_mapped },
+    Case {
+        name: "a ring with a thread of the kernel keeps a process from entering",
+        body: ring_polled,
+    },
 ];
+
+/// `IORING_SETUP_SQPOLL`: a thread of the kernel does what is written to the ring, without a call.
+const POLLED: u32 = 2;
+/// `IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY`: the ring is in memory of the process's
+/// own, and has no descriptor.
+const UNSEEN: u32 = (1 << 14) | (1 << 15);
+
+/// `struct io_uring_params`, as far as it is asked for.
+#[repr(C)]
+struct Parameters {
+    entries: [u32; 2],
+    flags: u32,
+    rest: [u32; 7],
+    submission: [u32; 8],
+    submission_address: u64,
+    completion: [u32; 8],
+    completion_address: u64,
+}
+
+fn ring(flags: u32, memory: &mut [usize; 2]) -> Result<usize, Done> {
+    let mut parameters = Parameters {
+        entries: [0; 2],
+        flags,
+        rest: [0; 7],
+        submission: [0; 8],
+        submission_address: memory[0] as u64,
+        completion: [0; 8],
+        completion_address: memory[1] as u64,
+    };
+    call(libc::SYS_io_uring_setup, &[4, address_mut(&mut parameters)])
+        .map_err(|error| Done::Skipped(format!("io_uring_setup: {error}")))
+}
+
+/// Entering must fail for that reason.
+fn does_not_enter() -> Outcome {
+    match Sandbox::new().ceiling(Rights::READ).enter() {
+        Err(error) if error.to_string().contains("io_uring") => Ok(Done::Held),
+        other => Err(format!("entering with a ring: {other:?}")),
+    }
+}
+
+fn ring_open(_: &Path) -> Outcome {
+    match ring(0, &mut [0; 2]) {
+        Ok(_) => does_not_enter(),
+        Err(skipped) => Ok(skipped),
+    }
+}
+
+fn ring_mapped(_: &Path) -> Outcome {
+    let fd = match ring(0, &mut [0; 2]) {
+        Ok(fd) => fd,
+        Err(skipped) => return Ok(skipped),
+    };
+    prepared("mmap", call(libc::SYS_mmap, &[0, 4096, 3, 1, fd, 0]))?;
+    prepared("close", call(libc::SYS_close, &[fd]))?;
+    does_not_enter()
+}
+
+fn ring_polled(_: &Path) -> Outcome {
+    let page = || prepared("mmap", call(libc::SYS_mmap, &[0, 4096, 3, 0x22, usize::MAX, 0]));
+    match ring(POLLED | UNSEEN, &mut [page()?, page()?]) {
+        Ok(_) => does_not_enter(),
+        Err(skipped) => Ok(skipped),
+    }
+}
 
 /// Ends in a core dump, if it may, of a child whose working directory is the case's.
 fn crashes(enter: impl FnOnce() -> bool, dir: &Path) -> Outcome {

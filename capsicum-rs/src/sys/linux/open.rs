@@ -60,13 +60,16 @@ impl Open {
     }
 
     /// An `io_uring`: asked of procfs, or where there is none of the kernel, which answers
-    /// `EOPNOTSUPP` for anything else.
+    /// `EOPNOTSUPP` for anything else. Where the call itself is refused, by a container's filter,
+    /// it answers for a ring what it answers for no descriptor at all.
     pub(super) fn ring(self) -> bool {
+        let answer = |fd| call::io_uring_register(fd).err().and_then(|error| error.raw_os_error());
         match fs::read_link(format!("/proc/self/fd/{}", self.number)) {
             Ok(link) => link == Path::new("anon_inode:[io_uring]"),
-            Err(_) => !call::io_uring_register(self.fd()).is_err_and(|error| {
-                matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EBADF | libc::ENOSYS))
-            }),
+            Err(_) => match answer(self.fd()) {
+                Some(libc::EOPNOTSUPP | libc::EBADF) => false,
+                refused => refused.is_none() || refused != answer(-1),
+            },
         }
     }
 
@@ -143,12 +146,29 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
     if let Some(found) = open.iter().find(|open| open.ring()) {
         return Err(ring(format!("capability mode with descriptor {}", found.number)));
     }
+    // One that is registered only, with memory of the process's own, shows by its thread alone.
+    let tasks = fs::read_dir("/proc/self/task").map_err(failed("/proc/self/task"))?;
+    for task in tasks.filter_map(Result::ok) {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        if works_for_a_ring(&stat) {
+            let thread = task.file_name();
+            return Err(ring(format!("capability mode with the thread {}", thread.display())));
+        }
+    }
     let maps = fs::read("/proc/self/maps").map_err(failed("/proc/self/maps"))?;
     let needle = b"anon_inode:[io_uring]";
     if maps.windows(needle.len()).any(|window| window == needle) {
         return Err(ring("capability mode with a mapped ring".to_owned()));
     }
     Ok(())
+}
+
+/// `PF_IO_WORKER` among the flags in `/proc/PID/stat`, which follow the name in parentheses, the
+/// state and five numbers. The name itself is set only when the thread first runs.
+fn works_for_a_ring(stat: &str) -> bool {
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let flags = after_name.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse().ok());
+    flags.is_some_and(|flags: u64| flags & 0x10 != 0)
 }
 
 /// How many threads the process has; two stands for some where they cannot be counted.
@@ -251,6 +271,13 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_of_a_ring_is_known_by_its_flags_whatever_its_name() {
+        assert!(works_for_a_ring("7 (a) 1 2 3) S 1 1 1 0 -1 4194384 0 0"));
+        assert!(!works_for_a_ring("7 (16 16) S 1 1 1 0 -1 4194304 0 0"));
+        assert!(!works_for_a_ring(""));
+    }
 
     #[test]
     fn mountinfo_names_procfs_also_where_its_path_has_spaces() {
