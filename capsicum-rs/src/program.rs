@@ -41,7 +41,6 @@ bitflags::bitflags! {
 /// What a confined program may do.
 ///
 /// ```no_run
-/// # #[cfg(target_os = "linux")] {
 /// use std::os::unix::process::CommandExt;
 /// use capsicum_rs::{Rights, program::{Names, Program}};
 ///
@@ -50,7 +49,6 @@ bitflags::bitflags! {
 ///     .beneath(&usr, Rights::READ | Rights::LOOKUP | Rights::FEXECVE)
 ///     .enter()?;
 /// Err(std::process::Command::new("/usr/bin/true").exec())?;
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

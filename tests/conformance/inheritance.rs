@@ -139,8 +139,8 @@ const AFTER_EXEC: &str = "--after-exec=";
 /// The status by which it says that all is well.
 const WELL: u8 = 23;
 
-/// With `EVENT`, since the standard library's start polls, and gives up where it may not.
-const LEFT: Rights = Rights::READ.union(Rights::EVENT);
+/// Without `EVENT`: the standard library polls at its start, and ends the program on most errors.
+const LEFT: Rights = Rights::READ;
 
 /// The number of the descriptor that was limited, from the first argument.
 pub(crate) fn number_after_exec(argument: &str) -> Option<i32> {

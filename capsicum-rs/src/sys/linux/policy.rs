@@ -83,6 +83,7 @@ impl Policy {
         match (self.kind, refusal) {
             (Kind::Limit, Refusal::Global | Refusal::Missing) => None,
             (_, Refusal::Missing) => Some(libc::ENOSYS),
+            (_, Refusal::Busy) => Some(libc::EAGAIN),
             (Kind::Limit, Refusal::Probe) => (!self.capability).then_some(ENOTCAPABLE),
             (Kind::Enter, Refusal::Probe | Refusal::Global) => Some(ECAPMODE),
             (Kind::Limit | Kind::Enter, Refusal::NotCapable) => Some(ENOTCAPABLE),
@@ -150,6 +151,7 @@ impl Policy {
                 !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
             }),
             Fact::Reopens => self.reopens,
+            Fact::Watched => self.everywhere(Rights::EVENT),
             Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),
         }
     }

@@ -34,6 +34,8 @@ pub(super) enum Refusal {
     NotCapable,
     /// libc has another way where the call does not exist: `ENOSYS`.
     Missing,
+    /// The caller has another way where the call has no room just now: `EAGAIN`.
+    Busy,
     /// The filter tells that it is there: see [`probe`](super::probe).
     Probe,
 }
@@ -76,6 +78,8 @@ pub(super) enum Fact {
     Executes,
     /// Whatever may be mapped may also be mapped for execution.
     MappingsExecute,
+    /// Every descriptor may be watched.
+    Watched,
     /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
     SomeNarrow,
     /// One of those is on no mount, so that Landlock lets it be opened again through procfs.

@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
     row("epoll_pwait", 281, 22, rules!(on 0, KQUEUE_EVENT)),
     row("epoll_pwait2", 441, 441, rules!(on 0, KQUEUE_EVENT)),
     row("poll", 7, NONE, POLL),
-    row("ppoll", 271, 73, POLL),
+    row("ppoll", 271, 73, PPOLL),
     row("select", 23, NONE, SELECT),
     row("pselect6", 270, 72, SELECT),
     row("inotify_init", 253, NONE, rules!(free)),
@@ -132,9 +132,19 @@ const SIGNALFD: &[Step] = &[
     Step::Allow(&[]),
 ];
 
-/// The descriptors are in memory; without any it is a sleep.
+/// The descriptors are in memory; without any it is a sleep. A Rust program asks at its start for
+/// its three standard streams, and ends itself on most errors; on `EAGAIN` it asks fcntl(2).
 const POLL: &[Step] = &[
     Step::Allow(&[When::Is(1, 0)]),
+    Step::Refuse(&[When::Unless(Fact::Watched), When::Is(1, 3), When::Null(2)], Refusal::Busy),
+    Step::Need(&[], Need::Everywhere(Rights::EVENT)),
+    Step::Allow(&[]),
+];
+
+/// The same; the time is in memory too.
+const PPOLL: &[Step] = &[
+    Step::Allow(&[When::Is(1, 0)]),
+    Step::Refuse(&[When::Unless(Fact::Watched), When::Is(1, 3)], Refusal::Busy),
     Step::Need(&[], Need::Everywhere(Rights::EVENT)),
     Step::Allow(&[]),
 ];

@@ -367,6 +367,22 @@ fn readiness() {
 }
 
 #[test]
+fn a_rust_program_starts_where_nothing_may_be_watched() {
+    const BUSY: Verdict = Verdict::Refuse(libc::EAGAIN);
+    for kind in [Kind::Enter, Kind::Limit] {
+        let some = policy(kind, Rights::EVENT).grant(3, Rights::READ);
+        expect(&some, "poll", &[POINTER, 3, 0], BUSY);
+        expect(&some, "poll", &[POINTER, 3, 10], INCAPABLE);
+        expect(&some, "poll", &[POINTER, 2, 0], INCAPABLE);
+        expect(&some, "ppoll", &[POINTER, 3, POINTER], BUSY);
+        expect(&some, "ppoll", &[POINTER, 4, POINTER], INCAPABLE);
+        for name in ["poll", "ppoll"] {
+            expect(&policy(kind, Rights::EVENT), name, &[POINTER, 3, 0], ALLOWED);
+        }
+    }
+}
+
+#[test]
 fn processes_by_descriptor() {
     needs("pidfd_send_signal", &[3, 9, 0, 0], &[Rights::PDKILL]);
     needs("waitid", &[3, 3, POINTER, 4], &[Rights::PDWAIT]);
