@@ -183,7 +183,6 @@ const WAITID: &[Step] =
 /// memory.
 const EXECVEAT: &[Step] = &[
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
-    Step::Refuse(&[When::Named(Names::EXECUTE)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FEXECVE)),
     Step::Need(&[When::Clear(4, bits(libc::AT_EMPTY_PATH))], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),

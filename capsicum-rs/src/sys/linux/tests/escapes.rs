@@ -17,12 +17,13 @@ fn an_option_of_a_socket_that_reads_needs_read() {
 #[test]
 fn no_option_of_a_socket_makes_a_descriptor_or_tells_the_packet_filter() {
     let [socket, _, ip, ipv6, sctp] = LEVELS;
-    for (level, option) in [(socket, 77), (sctp, 102), (sctp, 122), (ip, 64), (ipv6, 65), (255, 1)]
+    for (level, option) in
+        [(ip, 67), (socket, 77), (sctp, 102), (sctp, 122), (ip, 64), (ipv6, 65), (255, 1)]
     {
         let call = [3, level, option, POINTER];
         expect(&policy(Kind::Enter, Rights::ALL), "getsockopt", &call, GLOBAL);
     }
-    for (level, option) in [(socket, 4), (ip, 2), (ipv6, 26), (ipv6, 67), (17, 1)] {
+    for (level, option) in [(socket, 35), (socket, 4), (ip, 2), (ipv6, 26), (ipv6, 67), (17, 1)] {
         expect(&only(Rights::GETSOCKOPT), "getsockopt", &[3, level, option, POINTER], ALLOWED);
     }
 }
@@ -87,6 +88,12 @@ fn without_landlock_the_limit_of_cores_stays_as_it_is() {
     expect(&policy, "prlimit64", &[0, core, 0, POINTER], ALLOWED);
     expect(&policy, "prlimit64", &[0, 7, POINTER, 0], ALLOWED);
     expect(&policy, "prlimit64", &[9, 7, 0, POINTER], GLOBAL);
+    // A confined program's cores go to its private root.
+    let mut program = policy.clone();
+    program.kind = Kind::Confine(Names::empty());
+    program.capability = false;
+    expect(&program, "setrlimit", &[core, POINTER], ALLOWED);
+    expect(&program, "prlimit64", &[0, core, POINTER, 0], ALLOWED);
 }
 
 #[test]
