@@ -3,5 +3,6 @@
 mod entering;
 mod forked;
 mod limiting;
+mod peer;
 mod processes;
 mod reporting;
