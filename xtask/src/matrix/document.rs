@@ -1,6 +1,6 @@
 //! The whole of `docs/SUPPORT.md`: a head that names the hosts, and a body that does not.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use super::{
     lines::{Kind, Results},
@@ -104,9 +104,15 @@ impl Document {
         }
         body += "\n## Reasons\n\n";
         for (index, reason) in reasons.all().iter().enumerate() {
-            body += &format!("{}. {reason}\n", index + 1);
+            let _ = writeln!(body, "{}. {reason}", index + 1);
         }
         Self { head, body }
+    }
+
+    /// Whether it comes from a host that has the same of a mechanism.
+    pub(super) fn has(&self, name: &str, state: &str) -> bool {
+        let wanted = mechanism(name, state);
+        self.head.lines().any(|line| line == wanted)
     }
 
     /// Takes a written one apart.
@@ -123,19 +129,24 @@ impl fmt::Display for Document {
     }
 }
 
+/// A line of the head.
+fn mechanism(name: &str, state: &str) -> String {
+    format!("  - {name}: {state}")
+}
+
 /// Who ran the suite where.
 fn host(system: &str, results: Option<&Results>) -> String {
-    let Some(results) = results else { return format!("- {system}: not run yet.\n") };
+    let Some(results) = results else { return format!("- {system}: not run yet\n") };
     // What follows is the name of a build.
     let release = match results.system.split_once('-') {
         Some((release, _)) if system == "Linux" => release,
         _ => &results.system,
     };
-    let mut text = format!("- {release}, as {}", results.user);
+    let mut text = format!("- {release}, as {}\n", results.user);
     for (name, state) in &results.mechanisms {
-        text += &format!("; {name}: {state}");
+        let _ = writeln!(text, "{}", mechanism(name, state));
     }
-    text + ";\n"
+    text
 }
 
 #[cfg(test)]
@@ -199,7 +210,7 @@ mod tests {
             .collect();
         let other = lines.join("\n").replace("Linux 6.18.44-x", "FreeBSD 15.0-RELEASE");
         let text = Document::new(&results(LINUX), Some(&results(&other))).to_string();
-        assert!(text.contains("- FreeBSD 15.0-RELEASE, as root;"), "{text}");
+        assert!(text.contains("- FreeBSD 15.0-RELEASE, as root\n"), "{text}");
         assert!(!text.contains("not run yet"));
         assert_eq!(line(&text, "| fhopen"), "| fhopen | – | – | `ECAPMODE` |");
         assert_eq!(line(&text, "| chdir"), "| chdir | `ECAPMODE` | `ECAPMODE` | – |");

@@ -96,7 +96,7 @@ fn compare(there: &str, linux: &Results, freebsd: Option<&Results>) -> Verdict {
         return Verdict::Same;
     }
     let landlock = linux.mechanism("landlock(7)").unwrap_or_default();
-    if !old.head.contains(&format!("landlock(7): {landlock};")) {
+    if !old.has("landlock(7)", landlock) {
         let reason = format!("{DOCUMENT} was written with another Landlock than {landlock}");
         return Verdict::Skipped(reason);
     }

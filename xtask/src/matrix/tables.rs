@@ -119,16 +119,16 @@ fn right(column: &Column<'_>, row: &Row<'_>, reasons: &mut Reasons) -> String {
 
 /// References to the reasons of what did not work.
 fn marks(cases: &[&Case], reasons: &mut Reasons) -> String {
-    let mut marks = Vec::new();
+    let mut marks: Vec<String> = Vec::new();
     for case in cases {
         if let Outcome::Otherwise(reason) | Outcome::Skipped(reason) = &case.outcome {
-            let mark = reasons.mark(reason);
+            let mark = format!(" {}", reasons.mark(reason));
             if !marks.contains(&mark) {
                 marks.push(mark);
             }
         }
     }
-    marks.into_iter().map(|mark| format!(" {mark}")).collect()
+    marks.concat()
 }
 
 /// The operations that do not work everywhere, even with their rights.
