@@ -10,7 +10,7 @@ use crate::level::FREEBSD;
 const AT_LEAST: usize = 40;
 
 /// Rights that have an operation which no case tries, and why not.
-fn untried() -> Vec<(Rights, &'static str)> {
+pub(crate) fn untried() -> Vec<(Rights, &'static str)> {
     if !FREEBSD {
         return Vec::new();
     }

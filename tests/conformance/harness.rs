@@ -16,6 +16,7 @@ use capsicum_rs::{Containment, Rights};
 
 use crate::{
     level,
+    matrix::Place,
     raw::{self, SharedPage},
     scene::Scene,
 };
@@ -28,6 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) enum Done {
     /// What its name says holds.
     Held,
+    /// It holds, by a refusal with this error.
+    Refused(i32),
     /// What its name says cannot be had at this level or on this system, and is refused in the
     /// documented way: a row of the support matrix.
     Otherwise(String),
@@ -66,6 +69,10 @@ pub(crate) struct Case {
     pub(crate) right: Option<Rights>,
     /// The right's operation works with it here, and that is what the case shows.
     pub(crate) works: bool,
+    /// What it is about.
+    pub(crate) group: &'static str,
+    /// Its place in the support matrix; without one it is a row of its own.
+    pub(crate) place: Option<Place>,
 }
 
 impl Case {
@@ -77,12 +84,20 @@ impl Case {
             end: End::Report,
             right: None,
             works: false,
+            group: "",
+            place: None,
         }
     }
 
     /// With a look at what was left.
     pub(crate) fn leaves(mut self, trace: impl Fn(&Path) -> Result<(), String> + 'static) -> Self {
         self.trace = Some(Box::new(trace));
+        self
+    }
+
+    /// With a place in the support matrix.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
         self
     }
 
@@ -97,10 +112,12 @@ const HELD: u32 = 1;
 const OTHERWISE: u32 = 2;
 const SKIPPED: u32 = 3;
 const FAILED: u32 = 4;
+const REFUSED: u32 = 5;
 
 fn report(page: &SharedPage, outcome: &Outcome) {
     match outcome {
         Ok(Done::Held) => page.report(HELD, ""),
+        Ok(Done::Refused(number)) => page.report(REFUSED, &number.to_string()),
         Ok(Done::Otherwise(reason)) => page.report(OTHERWISE, reason),
         Ok(Done::Skipped(reason)) => page.report(SKIPPED, reason),
         Err(message) => page.report(FAILED, message),
@@ -113,6 +130,7 @@ fn reported(page: &SharedPage) -> Option<Outcome> {
     Some(match state {
         0 => return None,
         HELD => Ok(Done::Held),
+        REFUSED => text.parse().map(Done::Refused).map_err(|_| text),
         OTHERWISE => Ok(Done::Otherwise(text)),
         SKIPPED => Ok(Done::Skipped(text)),
         _ => Err(text),
@@ -157,7 +175,7 @@ pub(crate) fn run(case: &Case, level: Containment, base: &Path) -> Outcome {
     }
     let status = raw::wait(child.pid).map_err(|error| failed("wait", error))?;
     let outcome = judge(case, ended, status, reported(&page));
-    if let (Ok(Done::Held), Some(trace)) = (&outcome, &case.trace) {
+    if let (Ok(Done::Held | Done::Refused(_)), Some(trace)) = (&outcome, &case.trace) {
         trace(dir.path())?;
     }
     outcome
@@ -191,7 +209,9 @@ fn judge(case: &Case, ended: bool, status: i32, reported: Option<Outcome>) -> Ou
     match (reported, case.end) {
         (Some(outcome), End::Report) => outcome,
         // What must end otherwise reports only that something is wrong.
-        (Some(Ok(Done::Held)), expected) => Err(format!("it went on instead of {expected:?}")),
+        (Some(Ok(Done::Held | Done::Refused(_))), expected) => {
+            Err(format!("it went on instead of {expected:?}"))
+        }
         (Some(outcome), _) => outcome,
         (None, _) if as_expected => Ok(Done::Held),
         (None, expected) => Err(format!("it ended by {end}, expected {expected:?}")),
@@ -215,12 +235,17 @@ pub(crate) fn in_fork(body: impl FnOnce() -> Outcome) -> Outcome {
     }
 }
 
-/// A failure unless the operation was refused with this number.
+/// A failure unless the operation was refused with one of these numbers.
 pub(crate) fn refused<T>(what: &str, result: io::Result<T>, errno: &[i32]) -> Result<(), String> {
+    refusal(what, result, errno).map(drop)
+}
+
+/// The same, and with which.
+pub(crate) fn refusal<T>(what: &str, result: io::Result<T>, errno: &[i32]) -> Result<i32, String> {
     match result {
         Ok(_) => Err(format!("{what} was not refused")),
         Err(error) => match error.raw_os_error() {
-            Some(number) if errno.contains(&number) => Ok(()),
+            Some(number) if errno.contains(&number) => Ok(number),
             _ => Err(format!("{what}: expected an error of {errno:?}, got {error}")),
         },
     }

@@ -4,7 +4,8 @@
 //! level of containment that the host offers, as root where the suite was started so, and as an
 //! ordinary user. The last line is `N passed, N failed, N skipped`.
 //!
-//! `conformance [--list] [--exact] [--level LEVEL] [FILTER…]`: a filter is a part of a case's name.
+//! `conformance [--list] [--exact] [--level LEVEL] [--matrix] [FILTER…]`: a filter is a part of a
+//! case's name; `--matrix` prints lines for `cargo xtask matrix`.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -20,6 +21,7 @@ mod harness;
 mod identity;
 mod inheritance;
 mod level;
+mod matrix;
 mod monotonic;
 mod names;
 mod raw;
@@ -44,16 +46,16 @@ fn main() -> ExitCode {
         }
     };
     let cases: Vec<harness::Case> = [
-        rights::cases(),
-        names::cases(),
-        works::cases(),
-        inheritance::cases(),
-        monotonic::cases(),
-        identity::cases(),
-        errors::cases(),
+        ("rights", rights::cases()),
+        ("names", names::cases()),
+        ("what still works", works::cases()),
+        ("inheritance", inheritance::cases()),
+        ("limits only narrow", monotonic::cases()),
+        ("identity", identity::cases()),
+        ("errors", errors::cases()),
     ]
     .into_iter()
-    .flatten()
+    .flat_map(|(group, cases)| cases.into_iter().map(move |case| harness::Case { group, ..case }))
     .filter(|case| options.selects(&case.name))
     .collect();
     if options.list {

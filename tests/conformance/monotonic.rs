@@ -9,6 +9,7 @@ use capsicum_rs::{
 use crate::{
     harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{self, ENOTCAPABLE},
     scene::Scene,
 };
@@ -40,10 +41,12 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     cases.extend(entering());
     for seed in 1..=8 {
-        cases.push(Case::new(
-            format!("no sequence of limits widens, sequence {seed}"),
-            move |scene| random(seed, scene),
-        ));
+        let case =
+            Case::new(format!("no sequence of limits widens, sequence {seed}"), move |scene| {
+                random(seed, scene)
+            });
+        let variant = format!("sequence {seed}");
+        cases.push(case.at(Place::rule("no sequence of limits widens", &variant)));
     }
     cases
 }

@@ -26,8 +26,9 @@ use std::{
 use capsicum_rs::{Limits, Sandbox};
 
 use crate::{
-    harness::{Case, Done, Outcome, ensure, refused, works},
+    harness::{Case, Done, Outcome, ensure, refusal, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{self, ECAPMODE, SharedPage},
     scene::{CONTENT, Scene},
 };
@@ -171,11 +172,12 @@ pub(crate) fn cases() -> Vec<Case> {
                     "{} is refused in capability mode under a ceiling of {title}",
                     attempt.name
                 );
+                let place = Place::name(attempt.name, title);
                 let ceiling = ceiling.clone();
                 let case = Case::new(name, move |scene| {
                     try_one(&attempts()[index], ceiling.clone(), scene)
                 });
-                cases.push(case.leaves(unchanged));
+                cases.push(case.leaves(unchanged).at(place));
             }
         }
     }
@@ -186,7 +188,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn try_one(attempt: &Attempt, ceiling: Limits, scene: &Scene) -> Outcome {
     let world = works("setting it up", World::new(scene))?;
     works("enter", Sandbox::new().ceiling(ceiling).enter())?;
-    refused(attempt.name, (attempt.act)(&world), &attempt.errno)?;
+    let number = refusal(attempt.name, (attempt.act)(&world), &attempt.errno)?;
     ensure(!world.signalled(), "the signal arrived")?;
-    Ok(Done::Held)
+    Ok(Done::Refused(number))
 }

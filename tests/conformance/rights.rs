@@ -22,6 +22,7 @@ use capsicum_rs::{
 use crate::{
     harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{ECAPMODE, ENOTCAPABLE},
     scene::Scene,
 };
@@ -148,6 +149,17 @@ enum Point {
     Ceiling,
 }
 
+impl Point {
+    /// Its name in the support matrix.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Grant => "grant",
+            Self::Ceiling => "ceiling",
+        }
+    }
+}
+
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -196,7 +208,8 @@ fn case(row: &Arc<Row>, point: Point, with: bool) -> Case {
         format!("{operation} fails without {right} {point}")
     };
     let body = Arc::clone(row);
-    let mut case = Case::new(name, move |scene| attempt(&body, point, with, scene));
+    let mut case = Case::new(name, move |scene| attempt(&body, point, with, scene))
+        .at(Place::operation(operation, point.word(), with));
     // What does not work at this point leaves nothing even with the right.
     let effect = with && !hindered(row, point);
     if let Some(trace) = row.trace {

@@ -6,8 +6,8 @@ use capsicum_rs::{Containment, Support};
 
 use crate::{
     coverage::{self, Shown},
-    harness::{Case, Done, run},
-    level,
+    harness::{Case, Done, Outcome, run},
+    level, matrix,
     raw::{self, SharedPage},
 };
 
@@ -19,6 +19,8 @@ const NOBODY: u32 = 65534;
 pub(crate) struct Options {
     /// Names only.
     pub(crate) list: bool,
+    /// Lines for the support matrix, of the user who runs this alone.
+    matrix: bool,
     exact: bool,
     level: Option<String>,
     filters: Vec<String>,
@@ -32,6 +34,7 @@ impl Options {
             match argument.as_str() {
                 "--list" => options.list = true,
                 "--exact" => options.exact = true,
+                "--matrix" => options.matrix = true,
                 "--nocapture" | "--show-output" | "--quiet" | "-q" => {}
                 "--format" | "--test-threads" | "--color" => drop(arguments.next()),
                 "--level" => options.level = arguments.next(),
@@ -72,10 +75,15 @@ pub(crate) fn everywhere(cases: &[Case], options: &Options) -> io::Result<bool> 
     // The standard library does not tell the user id; the owner of a new directory does.
     let base = tempfile::Builder::new().prefix("conformance").tempdir()?;
     let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(base.path())?) == 0;
-    add(
-        &mut sum,
-        as_user(if root { "root" } else { "user" }, cases, options, &support, base.path()),
-    );
+    let user = if root { "root" } else { "user" };
+    if options.matrix {
+        matrix::head(&support, user);
+    }
+    add(&mut sum, as_user(user, cases, options, &support, base.path()));
+    if options.matrix {
+        matrix::end(sum.passed, sum.failed, sum.skipped);
+        return Ok(sum.failed == 0);
+    }
     if root {
         add(&mut sum, as_nobody(cases, options, &support)?);
     } else {
@@ -134,7 +142,10 @@ fn as_user(
             continue;
         }
         if let Some(reason) = lacks {
-            println!("skipped: all cases at the level {level}: {reason}");
+            // The matrix has said so at its head.
+            if !options.matrix {
+                println!("skipped: all cases at the level {level}: {reason}");
+            }
             counts.skipped += u32::try_from(cases.len()).unwrap_or(u32::MAX);
             continue;
         }
@@ -156,7 +167,7 @@ fn at_level(
     for case in cases {
         let outcome = run(case, level, base);
         match (&outcome, case.right) {
-            (Ok(Done::Held), Some(right)) => {
+            (Ok(Done::Held | Done::Refused(_)), Some(right)) => {
                 shown.exercised.insert(right);
                 if case.works {
                     shown.worked.insert(right);
@@ -167,32 +178,42 @@ fn at_level(
             }
             _ => {}
         }
-        tell(&mut counts, &format!("[{level} {user}] {}", case.name), &outcome);
+        counts.count(&outcome);
+        if options.matrix {
+            matrix::case(level, user, case, &outcome);
+        } else {
+            tell(&format!("[{level} {user}] {}", case.name), &outcome);
+        }
     }
-    if options.complete() && level == support.containment {
+    if options.complete() && !options.matrix && level == support.containment {
         let name = format!("[{level} {user}] every right that is enforced here has its case");
         let outcome = coverage::of(support, &shown).map(|()| Done::Held);
-        tell(&mut counts, &name, &outcome);
+        counts.count(&outcome);
+        tell(&name, &outcome);
     }
     counts
 }
 
-fn tell(counts: &mut Counts, name: &str, outcome: &Result<Done, String>) {
-    match outcome {
-        Ok(Done::Held) => {
-            counts.passed += 1;
-            println!("test {name} ... ok");
+impl Counts {
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Ok(Done::Held | Done::Refused(_) | Done::Otherwise(_)) => self.passed += 1,
+            Ok(Done::Skipped(_)) => self.skipped += 1,
+            Err(_) => self.failed += 1,
         }
+    }
+}
+
+fn tell(name: &str, outcome: &Outcome) {
+    match outcome {
+        Ok(Done::Held | Done::Refused(_)) => println!("test {name} ... ok"),
         Ok(Done::Otherwise(reason)) => {
-            counts.passed += 1;
             println!("test {name} ... ok\n    NOT AT THIS LEVEL: {name}: {reason}");
         }
         Ok(Done::Skipped(reason)) => {
-            counts.skipped += 1;
             println!("test {name} ... skipped: {reason}");
         }
         Err(message) => {
-            counts.failed += 1;
             println!("test {name} ... FAILED\n    {}", message.replace('\n', "\n    "));
         }
     }

@@ -12,6 +12,7 @@ use capsicum_rs::{Containment, Limits, ProcessDescriptor, Rights, Sandbox};
 use crate::{
     harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{self, ECAPMODE, SharedPage},
     scene::Scene,
 };
@@ -25,10 +26,11 @@ pub(crate) fn cases() -> Vec<Case> {
         let mut add = |what: &str, body: fn(&Scene) -> Outcome| {
             let ceiling = ceiling.clone();
             let name = format!("{what} in capability mode under a ceiling of {title}");
-            cases.push(Case::new(name, move |scene| {
+            let case = Case::new(name, move |scene| {
                 works("enter", Sandbox::new().ceiling(ceiling.clone()).enter())?;
                 body(scene)
-            }));
+            });
+            cases.push(case.at(Place::rule(what, &format!("ceiling of {title}"))));
         };
         add("memory can be had, grown and given back", |_| memory());
         add("the stack grows", |_| {

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use run_tests::Tally;
 
-use crate::{command, deny, freebsd, test, workspace::Workspace};
+use crate::{command, deny, freebsd, matrix, test, workspace::Workspace};
 
 /// Which stages to run.
 #[derive(clap::Args, Debug)]
@@ -33,6 +33,8 @@ enum Stage {
     Clippy,
     /// Every test that runs on this host
     Test,
+    /// docs/SUPPORT.md is what the conformance suite shows
+    Matrix,
     /// The examples in the documentation
     Doctests,
     /// The documentation builds without a warning
@@ -87,6 +89,7 @@ impl Stage {
                 command::run(cargo.args(["--", "-D", "warnings"]))?;
             }
             Self::Test => return test::stage(workspace).map(Some),
+            Self::Matrix => matrix::check(workspace)?,
             Self::Doctests => return Ok(Some(test::doctest_stage(workspace))),
             Self::Docs => {
                 let mut cargo = workspace.cargo();

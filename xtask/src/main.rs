@@ -9,6 +9,7 @@ mod ci;
 mod command;
 mod deny;
 mod freebsd;
+mod matrix;
 mod mutate;
 mod test;
 mod workspace;
@@ -31,6 +32,8 @@ enum Subcommands {
     Ci(ci::Options),
     /// Take one rule of the table of system calls away at a time: some test must notice
     Mutate(mutate::Options),
+    /// Write docs/SUPPORT.md from a run of the conformance suite
+    Matrix(matrix::Options),
     /// Build for FreeBSD on this host
     #[command(subcommand)]
     Freebsd(freebsd::Action),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Subcommands::Test(options) => test::command(&workspace, &options),
         Subcommands::Ci(options) => ci::command(&workspace, &options),
         Subcommands::Mutate(options) => mutate::command(&workspace, &options),
+        Subcommands::Matrix(options) => matrix::command(&workspace, &options),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });
     match success {

@@ -13,8 +13,9 @@ use capsicum_rs::{CapabilityError, Containment, Error, Rights, Sandbox, is_capab
 
 use super::unchanged;
 use crate::{
-    harness::{Case, Done, Outcome, ensure, refused, works},
+    harness::{Case, Done, Outcome, ensure, refusal, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{self, ECAPMODE, ENOTCAPABLE},
     scene::Scene,
 };
@@ -118,7 +119,9 @@ pub(super) fn cases() -> Vec<Case> {
         .iter()
         .map(|way| {
             let name = format!("{} does not lead out of a directory", way.name);
-            Case::new(name, |scene| lead_out(way, scene)).leaves(unchanged_outside)
+            Case::new(name, |scene| lead_out(way, scene))
+                .leaves(unchanged_outside)
+                .at(Place::way(way.name))
         })
         .collect();
     cases.push(Case::new("a path that stays beneath a directory leads to its file", |scene| {
@@ -146,7 +149,8 @@ fn lead_out(way: &Way, scene: &Scene) -> Outcome {
         let error = (way.act)(dir).err();
         let kind = error.as_ref().and_then(is_capability_error);
         let result = error.map_or(Ok(()), Err);
-        refused(way.name, result, if FREEBSD { &[ENOTCAPABLE] } else { way.errno })?;
+        let errno = if FREEBSD { &[ENOTCAPABLE] } else { way.errno };
+        let number = refusal(way.name, result, errno)?;
         let expected = match way.errno {
             [ECAPMODE] if !FREEBSD => CapabilityError::CapabilityMode,
             _ => CapabilityError::NotCapable,
@@ -156,7 +160,7 @@ fn lead_out(way: &Way, scene: &Scene) -> Outcome {
             kind == Some(expected) || way.errno.contains(&libc::EXDEV),
             format!("is_capability_error says {kind:?}"),
         )?;
-        Ok(Done::Held)
+        Ok(Done::Refused(number))
     })
 }
 

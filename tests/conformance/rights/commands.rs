@@ -11,6 +11,7 @@ use super::Point;
 use crate::{
     harness::{Case, Done, Outcome, refused, works},
     level::FREEBSD,
+    matrix::Place,
     raw::{self, ECAPMODE, ENOTCAPABLE},
 };
 
@@ -76,7 +77,8 @@ pub(super) fn cases() -> Vec<Case> {
             let case = Case::new(
                 format!("of the fcntl commands only {name} works where it alone is left {point}"),
                 move |_| only_command(point, command),
-            );
+            )
+            .at(Place::operation(&format!("fcntl {name}"), point.word(), true));
             cases.push(of_right(case, Rights::FCNTL, command != Fcntls::SETOWN));
         }
         let case = Case::new(format!("no fcntl command works without FCNTL {point}"), move |_| {
@@ -85,12 +87,14 @@ pub(super) fn cases() -> Vec<Case> {
                 refused(name, fcntl(&fd, command), &[ENOTCAPABLE])?;
             }
             Ok(Done::Held)
-        });
+        })
+        .at(Place::operation("fcntl", point.word(), false));
         cases.push(of_right(case, Rights::FCNTL, false));
-        cases.push(Case::new(format!("F_GETFD needs no right {point}"), move |_| {
+        let case = Case::new(format!("F_GETFD needs no right {point}"), move |_| {
             let fd = limited(point, &Limits::NONE)?;
             works("F_GETFD", raw::fcntl(&fd, libc::F_GETFD, 0)).map(|_| Done::Held)
-        }));
+        });
+        cases.push(case.at(Place::rule("F_GETFD needs no right", point.word())));
         cases.extend(requests(point));
     }
     cases
@@ -130,7 +134,8 @@ fn requests(point: Point) -> Vec<Case> {
                 }
                 Ok(Done::Held)
             },
-        );
+        )
+        .at(Place::operation(&format!("ioctl {name}"), point.word(), true));
         cases.push(of_right(case, Rights::IOCTL, true));
     }
     let case = Case::new(format!("ioctl requests work with IOCTL {point}"), move |_| {
@@ -139,7 +144,8 @@ fn requests(point: Point) -> Vec<Case> {
             works(name, ioctl(&fd, request))?;
         }
         Ok(Done::Held)
-    });
+    })
+    .at(Place::operation("ioctl", point.word(), true));
     cases.push(of_right(case, Rights::IOCTL, true));
     let case = Case::new(format!("no ioctl request works without IOCTL {point}"), move |_| {
         let rights = Rights::READ | Rights::WRITE | Rights::FCNTL | Rights::FSTAT | Rights::EVENT;
@@ -149,7 +155,8 @@ fn requests(point: Point) -> Vec<Case> {
         }
         works("fstat", raw::fstat(&fd))?;
         Ok(Done::Held)
-    });
+    })
+    .at(Place::operation("ioctl", point.word(), false));
     cases.push(of_right(case, Rights::IOCTL, false));
     cases
 }
