@@ -65,8 +65,8 @@ pub enum Outcome {
     },
     /// It depends on them.
     Depends {
-        /// Linux: step by step. A step about a descriptor refuses others with `ENOTCAPABLE` and
-        /// leaves the rest to the next steps; the first of the others that applies decides.
+        /// Linux: step by step; the first that applies decides. Where the steps only say on which
+        /// descriptors, each must hold, and other descriptors are refused with `ENOTCAPABLE`.
         ///
         /// FreeBSD: the rights that the call may need, and which descriptors have them.
         steps: Vec<String>,

@@ -28,12 +28,18 @@ impl Argument {
         }
     }
 
+    /// What a mask is called.
+    pub(super) fn mask(self, mask: u32) -> String {
+        match (self.name, mask) {
+            ("flags", 0x3) => "O_ACCMODE".to_owned(),
+            ("mode", libc::S_IFMT) => "S_IFMT".to_owned(),
+            ("type", 0xf) => "SOCK_TYPE_MASK".to_owned(),
+            _ => format!("{mask:#x}"),
+        }
+    }
+
     /// What bits are called, joined.
     pub(super) fn bits(self, mut bits: u32) -> String {
-        // A mask that has a name of its own.
-        if let Some((_, name)) = self.words.iter().find(|(word, _)| *word == bits) {
-            return (*name).to_owned();
-        }
         let mut names: Vec<String> = Vec::new();
         // Wide ones first, since O_SYNC has a bit of another flag's.
         let mut words: Vec<_> = self.words.iter().filter(|(word, _)| *word != 0).collect();
@@ -107,9 +113,7 @@ fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
         ("setpgid", 1) => ("pgid", &[]),
         ("personality", 0) => ("persona", &[]),
         ("socket" | "socketpair", 0) => ("domain", &[(1, "AF_UNIX")]),
-        ("socketpair", 1) => {
-            ("type", &[(0xf, "SOCK_TYPE_MASK"), (1, "SOCK_STREAM"), (5, "SOCK_SEQPACKET")])
-        }
+        ("socketpair", 1) => ("type", &[(1, "SOCK_STREAM"), (5, "SOCK_SEQPACKET")]),
         ("socket", 2) => ("protocol", &[]),
         ("getsockopt" | "setsockopt", 1) => ("level", LEVEL),
         ("getsockopt" | "setsockopt", 2) => ("optname", &[]),
@@ -140,7 +144,6 @@ const OPEN: Words = &[
     (bits(libc::O_RDONLY), "O_RDONLY"),
     (bits(libc::O_WRONLY), "O_WRONLY"),
     (bits(libc::O_RDWR), "O_RDWR"),
-    (bits(libc::O_ACCMODE), "O_ACCMODE"),
     (bits(libc::O_CREAT), "O_CREAT"),
     (bits(libc::O_EXCL), "O_EXCL"),
     (bits(libc::O_NOCTTY), "O_NOCTTY"),
@@ -158,12 +161,8 @@ const OPEN: Words = &[
     (bits(libc::O_PATH), "O_PATH"),
 ];
 
-const MODE: Words = &[
-    (libc::S_IFMT, "S_IFMT"),
-    (libc::S_IFIFO, "S_IFIFO"),
-    (libc::S_IFCHR, "S_IFCHR"),
-    (libc::S_IFBLK, "S_IFBLK"),
-];
+const MODE: Words =
+    &[(libc::S_IFIFO, "S_IFIFO"), (libc::S_IFCHR, "S_IFCHR"), (libc::S_IFBLK, "S_IFBLK")];
 
 const CLONE: Words = &[
     (bits(libc::CLONE_NEWNS), "CLONE_NEWNS"),

@@ -197,13 +197,24 @@ fn requests_by_descriptor(policy: &Policy) -> Vec<(Numbers, BTreeSet<u32>)> {
         .collect()
 }
 
-/// Leaves out the steps before the last that would come to the same.
-fn without_idle(policy: &Policy, mut steps: Vec<Reduced>) -> Vec<Reduced> {
-    while let [.., before, last] = &steps[..]
-        && before.action.refusal(policy) == last.action.refusal(policy)
-    {
-        let at = steps.len() - 2;
-        steps.remove(at);
+/// Leaves out the steps that say nothing: after one that decides more, and before one that decides
+/// the same of more.
+fn without_idle(policy: &Policy, steps: Vec<Reduced>) -> Vec<Reduced> {
+    let within = |inner: &Reduced, outer: &Reduced| {
+        outer.action.decides() && outer.when.iter().all(|when| inner.when.contains(when))
+    };
+    let mut left: Vec<Reduced> = Vec::new();
+    for step in steps {
+        if left.iter().any(|before| within(&step, before)) {
+            continue;
+        }
+        while let Some(before) = left.last()
+            && within(before, &step)
+            && before.action.refusal(policy) == step.action.refusal(policy)
+        {
+            left.pop();
+        }
+        left.push(step);
     }
-    steps
+    left
 }

@@ -16,20 +16,20 @@ use crate::{
     explain::{error_name, numbers},
 };
 
-/// What a call's steps say, in order.
+/// What a call's steps say, in order: the first that applies decides.
 pub(in super::super) fn steps(policy: &Policy, call: &str, steps: &[Reduced]) -> Vec<String> {
     let words = Words { policy, call, several: descriptors(steps).len() > 1 };
-    // Where nothing but needs come before it, that the rest is allowed goes without saying.
-    let plain = |step: &Reduced| {
-        step.when.is_empty() && matches!(step.action, Action::On(..) | Action::Request(..))
+    let plain = |step: &Reduced| match &step.action {
+        Action::On(arg, these) if step.when.is_empty() => Some(words.only_on(*arg, these)),
+        _ => None,
     };
-    match steps {
-        [needs @ .., _] if !needs.is_empty() && needs.iter().all(plain) => needs,
-        _ => steps,
+    // Where there is nothing but needs, which descriptors it takes says it all.
+    if let [needs @ .., _] = steps
+        && let Some(needs) = needs.iter().map(plain).collect()
+    {
+        return needs;
     }
-    .iter()
-    .map(|step| words.step(step))
-    .collect()
+    steps.iter().map(|step| words.step(step)).collect()
 }
 
 /// The arguments by which a rule names descriptors.
@@ -56,54 +56,77 @@ impl Words<'_> {
     fn step(&self, Reduced { when, action }: &Reduced) -> String {
         let conditions: Vec<String> = when.iter().map(|when| self.condition(*when)).collect();
         let conditions = conditions.join(" and ");
-        match action {
-            Action::Allow if when.is_empty() => "otherwise allowed".to_owned(),
-            Action::Allow => format!("allowed where {conditions}"),
+        let refused = match action {
+            Action::Allow if when.is_empty() => return "otherwise allowed".to_owned(),
+            Action::Allow => return format!("allowed where {conditions}"),
             Action::Refuse(errno, why) => {
                 let error = error_name(*errno);
                 let why =
                     why.and_then(reason).map_or(String::new(), |why| format!(", since {why}"));
-                if when.is_empty() {
+                return if when.is_empty() {
                     format!("otherwise {error}{why}")
                 } else {
                     format!("{error} where {conditions}{why}")
-                }
+                };
             }
-            _ if when.is_empty() => self.need(action),
-            _ => format!("where {conditions}: {}", self.need(action)),
-        }
-    }
-
-    fn need(&self, action: &Action) -> String {
-        let on = |arg: Arg, words: String| {
-            if self.several { format!("{} {words}", self.argument(arg).name) } else { words }
-        };
-        match action {
-            Action::On(arg, these) => on(*arg, set(these)),
+            Action::On(arg, Numbers::Only(these)) => {
+                format!("unless {}", self.on(*arg, these.iter().copied()))
+            }
+            Action::On(arg, Numbers::AllBut(others)) => self.on(*arg, others.iter().copied()),
             Action::Request(arg, request, groups) => {
                 let name = self.argument(*request).name;
                 let groups = groups.iter().map(|(these, taken)| {
-                    format!("{} where {name} is {}", some(these), self.requests(*request, taken))
+                    let on = match these {
+                        Numbers::Only(these) => self.on(*arg, these.iter().copied()),
+                        Numbers::AllBut(others) if others.is_empty() => "on any".to_owned(),
+                        Numbers::AllBut(others) => {
+                            format!("on any but {}", numbers(others.iter().copied()))
+                        }
+                    };
+                    format!("{on} and {name} is {}", self.requests(*request, taken))
                 });
-                let groups: Vec<String> = groups.collect();
-                on(*arg, format!("{}, and else {}", groups.join(", "), self.incapable()))
+                format!("unless {}", groups.collect::<Vec<_>>().join(", or "))
             }
             Action::Without(first, last, runs) => {
                 let runs = runs.iter().flat_map(|(from, to)| *from..=*to);
                 format!(
-                    "{} where any of the descriptors {} is from {} to {}",
-                    self.incapable(),
-                    numbers(runs),
+                    "where {} to {} holds any of the descriptors {}",
                     self.argument(*first).name,
                     self.argument(*last).name,
+                    numbers(runs),
                 )
             }
-            Action::Allow | Action::Refuse(..) => String::new(),
+        };
+        let error = self.policy.refusal(Refusal::NotCapable).map(error_name).unwrap_or_default();
+        if when.is_empty() {
+            format!("{error} {refused}")
+        } else {
+            format!("{error} where {conditions}, {refused}")
         }
     }
 
-    fn incapable(&self) -> String {
-        self.policy.refusal(Refusal::NotCapable).map(error_name).unwrap_or_default()
+    /// Which descriptors a call takes, if that is all there is to it.
+    fn only_on(&self, arg: Arg, these: &Numbers) -> String {
+        let which = match these {
+            Numbers::Only(these) => {
+                let plural = if these.len() > 1 { "s" } else { "" };
+                format!("on descriptor{plural} {} and no other", numbers(these.iter().copied()))
+            }
+            Numbers::AllBut(others) => {
+                format!("on any descriptor but {}", numbers(others.iter().copied()))
+            }
+        };
+        if self.several { format!("{} {which}", self.argument(arg).name) } else { which }
+    }
+
+    fn on(&self, arg: Arg, these: impl ExactSizeIterator<Item = u32>) -> String {
+        let plural = if these.len() > 1 { "s" } else { "" };
+        let these = numbers(these);
+        if self.several {
+            format!("with {} on descriptor{plural} {these}", self.argument(arg).name)
+        } else {
+            format!("on descriptor{plural} {these}")
+        }
     }
 
     fn requests(&self, arg: Arg, taken: &BTreeSet<u32>) -> String {
@@ -129,11 +152,11 @@ impl Words<'_> {
                 let values = one_of(values.iter().map(|value| arg.value(*value)));
                 format!("{} is {values}", arg.name)
             }
-            When::Any(arg, mask) => self.any(arg, mask, "some", "a"),
+            When::Any(arg, mask) => self.any(arg, mask, "any", "a"),
             When::Clear(arg, mask) => self.any(arg, mask, "none", "no"),
             When::Masked(arg, mask, value) => {
                 let arg = self.argument(arg);
-                format!("{} & {} is {}", arg.name, arg.bits(mask), arg.value(value))
+                format!("{} & {} is {}", arg.name, arg.mask(mask), arg.value(value))
             }
             When::Null(arg) => format!("{} is 0", self.argument(arg).name),
             When::Own(arg) => format!("{} is that of this process", self.argument(arg).name),
@@ -173,7 +196,7 @@ fn reason(why: Why) -> Option<String> {
             "no such descriptor has `MMAP_RW` or is known to be open for reading only".to_owned()
         }
         Why::Unmet(Need::Message(_)) => {
-            "a message may hold an address, and no descriptor takes messages of such".to_owned()
+            "a message may hold an address, and no descriptor is known to take none".to_owned()
         }
         Why::Fact(Fact::SomeNarrow) => "some descriptor is narrow".to_owned(),
         Why::Fact(Fact::Reopens) => "what is narrow could be opened again".to_owned(),
@@ -189,25 +212,4 @@ fn reason(why: Why) -> Option<String> {
 fn one_of(values: impl Iterator<Item = String>) -> String {
     let values: Vec<String> = values.collect();
     if values.len() > 1 { format!("one of {}", values.join(", ")) } else { values.concat() }
-}
-
-/// Descriptors, where a call may be used on no other.
-fn set(these: &Numbers) -> String {
-    match these {
-        Numbers::Only(_) => format!("{} and no other", some(these)),
-        Numbers::AllBut(_) => some(these),
-    }
-}
-
-fn some(these: &Numbers) -> String {
-    let plural = |count: usize| if count > 1 { "s" } else { "" };
-    match these {
-        Numbers::Only(these) => {
-            format!("on descriptor{} {}", plural(these.len()), numbers(these.iter().copied()))
-        }
-        Numbers::AllBut(others) if others.is_empty() => "on any descriptor".to_owned(),
-        Numbers::AllBut(others) => {
-            format!("on any descriptor but {}", numbers(others.iter().copied()))
-        }
-    }
 }
