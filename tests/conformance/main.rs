@@ -16,6 +16,7 @@
 mod coverage;
 mod errors;
 mod exec;
+mod explain;
 mod harness;
 mod identity;
 mod inheritance;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         monotonic::cases(),
         identity::cases(),
         errors::cases(),
+        explain::cases(),
     ]
     .into_iter()
     .flatten()

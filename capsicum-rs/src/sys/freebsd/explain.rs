@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Request,
+    ECAPMODE, Request,
     enter::{Checked, check},
     operations::OPERATIONS,
 };
@@ -24,18 +24,22 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
     grants.sort_by_key(|grant| grant.descriptor);
     Ok(Explanation {
         containment: Containment::Capsicum,
-        mechanism: "the kernel, by the rights(4) of each descriptor and the list of calls of \
-                    capsicum(4)"
-            .to_owned(),
+        mechanism:
+            "the kernel, by the rights(4) of each descriptor; calls that it does not list for \
+                    capability mode are refused in any case"
+                .to_owned(),
         calls: calls(&grants, &request.ceiling),
         grants,
         ceiling: request.ceiling.clone(),
         missing,
-        others: "refused with ECAPMODE where it uses a global name or the kernel does not list it \
-                 for capability mode, else free"
+        others: "refused with ECAPMODE where it uses a global name or is not listed, else free"
             .to_owned(),
     })
 }
+
+/// Calls that name an address, which capability mode refuses whatever the rights: `kern_bindat` and
+/// `kern_connectat` of sys/kern/uipc_syscalls.c.
+const GLOBAL: [&str; 2] = ["bind", "connect"];
 
 /// The calls that rights are about, by name.
 fn calls(grants: &[GrantRule], ceiling: &Limits) -> Vec<CallRule> {
@@ -46,6 +50,9 @@ fn calls(grants: &[GrantRule], ceiling: &Limits) -> Vec<CallRule> {
         }
     }
     let rule = |(name, rights): (&'static str, Vec<Rights>)| {
+        if GLOBAL.contains(&name) {
+            return CallRule { name, outcome: Outcome::Refused { errors: vec![ECAPMODE] } };
+        }
         let steps = rights.into_iter().map(|right| holders(right, grants, ceiling)).collect();
         CallRule { name, outcome: Outcome::Depends { steps } }
     };
