@@ -37,8 +37,8 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
     })
 }
 
-/// Calls that name an address, which capability mode refuses whatever the rights: `kern_bindat` and
-/// `kern_connectat` of sys/kern/uipc_syscalls.c.
+/// Calls that name an address, which capability mode refuses whatever the rights: it has bindat(2)
+/// and connectat(2) in their place.
 const GLOBAL: [&str; 2] = ["bind", "connect"];
 
 /// The calls that rights are about, by name.

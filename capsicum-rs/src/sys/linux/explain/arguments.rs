@@ -60,7 +60,7 @@ impl Argument {
 /// The common ones: the descriptor is the first argument, and so are process ids.
 fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
     match (call, arg) {
-        ("tee", 0) | ("splice" | "copy_file_range", 0) => ("fd_in", &[]),
+        ("tee" | "splice" | "copy_file_range", 0) => ("fd_in", &[]),
         ("tee", 1) | ("splice" | "copy_file_range", 2) => ("fd_out", &[]),
         ("splice" | "copy_file_range", 1) => ("off_in", &[]),
         ("splice" | "copy_file_range", 3) => ("off_out", &[]),
@@ -77,12 +77,10 @@ fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
         ("ioctl", 1) => ("request", IOCTL),
         ("signalfd" | "signalfd4", 0) => ("fd", &[(u32::MAX, "-1")]),
         ("epoll_ctl", 0) => ("epfd", &[]),
-        ("epoll_ctl", 2) | ("mmap", 4) => ("fd", &[]),
         ("poll" | "ppoll", 1) | ("select" | "pselect6", 0) => ("nfds", &[]),
         ("memfd_create", 1) => ("flags", &[(0x8, "MFD_NOEXEC_SEAL")]),
-        ("symlinkat", 1) => ("newdirfd", DIRECTORY),
         ("linkat" | "renameat" | "renameat2", 0) => ("olddirfd", DIRECTORY),
-        ("linkat" | "renameat" | "renameat2", 2) => ("newdirfd", DIRECTORY),
+        ("symlinkat", 1) | ("linkat" | "renameat" | "renameat2", 2) => ("newdirfd", DIRECTORY),
         ("linkat", 4) => ("flags", &[(u32::MAX, "all bits")]),
         ("renameat2", 4) => ("flags", &[(1, "RENAME_NOREPLACE")]),
         ("openat", 2) | ("open", 1) => ("flags", OPEN),
@@ -104,7 +102,7 @@ fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
         ("seccomp", 1) => ("flags", SECCOMP),
         ("setrlimit", 0) | ("prlimit64", 1) => ("resource", &[(4, "RLIMIT_CORE")]),
         ("prlimit64", 2) => ("new_limit", &[]),
-        ("pidfd_send_signal", 3) | ("sendto" | "sendmmsg", 3) | ("sendmsg", 2) => {
+        ("pidfd_send_signal" | "sendto" | "sendmmsg", 3) | ("sendmsg", 2) => {
             ("flags", &[(0x2000_0000, "MSG_FASTOPEN")])
         }
         ("pidfd_send_signal", 0) => ("pidfd", &[]),
@@ -122,10 +120,13 @@ fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
         (_, 0) if call.ends_with("at") || call.ends_with("at2") || call == "statx" => {
             ("dirfd", DIRECTORY)
         }
-        ("kill" | "rt_sigqueueinfo" | "prlimit64" | "setpgid" | "get_robust_list", 0)
-        | ("getpgid" | "getsid", 0) => ("pid", &[]),
+        (
+            "kill" | "rt_sigqueueinfo" | "prlimit64" | "setpgid" | "get_robust_list" | "getpgid"
+            | "getsid",
+            0,
+        ) => ("pid", &[]),
         (_, 0) if call.starts_with("sched_") => ("pid", &[]),
-        (_, 0) => ("fd", &[]),
+        ("epoll_ctl", 2) | ("mmap", 4) | (_, 0) => ("fd", &[]),
         (_, 1) => ("the second argument", &[]),
         (_, 2) => ("the third argument", &[]),
         (_, 3) => ("the fourth argument", &[]),

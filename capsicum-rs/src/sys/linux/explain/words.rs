@@ -72,7 +72,10 @@ impl Words<'_> {
             Action::On(arg, Numbers::Only(these)) => {
                 format!("unless {}", self.on(*arg, these.iter().copied()))
             }
-            Action::On(arg, Numbers::AllBut(others)) => self.on(*arg, others.iter().copied()),
+            Action::On(arg, Numbers::AllBut(others)) => {
+                let on = self.on(*arg, others.iter().copied());
+                if self.several { format!("where {on}") } else { on }
+            }
             Action::Request(arg, request, groups) => {
                 let name = self.argument(*request).name;
                 let groups = groups.iter().map(|(these, taken)| {
@@ -120,12 +123,15 @@ impl Words<'_> {
     }
 
     fn on(&self, arg: Arg, these: impl ExactSizeIterator<Item = u32>) -> String {
-        let plural = if these.len() > 1 { "s" } else { "" };
+        let one = these.len() == 1;
         let these = numbers(these);
-        if self.several {
-            format!("with {} on descriptor{plural} {these}", self.argument(arg).name)
-        } else {
-            format!("on descriptor{plural} {these}")
+        match (self.several, one) {
+            (false, true) => format!("on descriptor {these}"),
+            (false, false) => format!("on descriptors {these}"),
+            (true, true) => format!("{} is descriptor {these}", self.argument(arg).name),
+            (true, false) => {
+                format!("{} is one of the descriptors {these}", self.argument(arg).name)
+            }
         }
     }
 
@@ -173,7 +179,7 @@ impl Words<'_> {
             format!("{} {is} 0", arg.name)
         } else if mask.count_ones() > 16 {
             format!("{} has {beyond} bit beyond {}", arg.name, arg.bits(!mask))
-        } else if mask.count_ones() == 1 {
+        } else if mask.is_power_of_two() {
             let has = if of == "none" { "lacks" } else { "has" };
             format!("{} {has} {}", arg.name, arg.bits(mask))
         } else {
@@ -191,7 +197,6 @@ fn reason(why: Why) -> Option<String> {
         Why::Unmet(Need::Ioctl(..)) => "no descriptor takes a request".to_owned(),
         Why::Unmet(Need::Whole(_)) => "each such descriptor is narrow".to_owned(),
         Why::Unmet(Need::Loose(_)) => "each such descriptor is pinned".to_owned(),
-        Why::Unmet(Need::LooseRange(..)) => return None,
         Why::Unmet(Need::MapShared(_)) => {
             "no such descriptor has `MMAP_RW` or is known to be open for reading only".to_owned()
         }
@@ -205,7 +210,7 @@ fn reason(why: Why) -> Option<String> {
             "some descriptor may be mapped and not executed".to_owned()
         }
         Why::Unless(Fact::Landlock) => "Landlock is not there to hold it".to_owned(),
-        Why::Fact(_) | Why::Unless(_) => return None,
+        Why::Unmet(Need::LooseRange(..)) | Why::Fact(_) | Why::Unless(_) => return None,
     })
 }
 
