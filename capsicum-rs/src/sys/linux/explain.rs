@@ -1,4 +1,4 @@
-//! Explaining what entering would do, without doing it: the rule of each call, [reduced](reduce)
+//! Explaining what entering would do, without doing it: the rule of each call, [reduced](mod@reduce)
 //! by the policy and put in [`words`].
 
 mod arguments;

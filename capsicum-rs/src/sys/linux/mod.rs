@@ -2,7 +2,8 @@
 //!
 //! [`syscalls`] is the table of system calls in the words of [`rule`]; [`policy`] is what every
 //! descriptor number may be used for; [`compile`](mod@compile) makes one program of the two, and
-//! [`model`] says the same in plain Rust, and [`explain`](mod@explain) in words. [`enter`](mod@enter), [`limit`](mod@limit) and [`confine`] install.
+//! [`model`] says the same in plain Rust, and [`explain`](mod@explain) in words.
+//! [`enter`](mod@enter), [`limit`](mod@limit) and [`confine`](mod@confine) install.
 
 mod bpf;
 mod call;
