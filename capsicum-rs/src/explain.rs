@@ -152,6 +152,7 @@ pub(crate) fn error_name(errno: i32) -> String {
         sys::ECAPMODE => "ECAPMODE".to_owned(),
         sys::ENOTCAPABLE => "ENOTCAPABLE".to_owned(),
         libc::ENOSYS => "ENOSYS".to_owned(),
+        libc::EAGAIN => "EAGAIN".to_owned(),
         libc::EPERM => "EPERM".to_owned(),
         other => format!("the error number {other}"),
     }

@@ -78,6 +78,7 @@ fn lookup(call: &str, arg: Arg) -> (&'static str, Words) {
         ("signalfd" | "signalfd4", 0) => ("fd", &[(u32::MAX, "-1")]),
         ("epoll_ctl", 0) => ("epfd", &[]),
         ("poll" | "ppoll", 1) | ("select" | "pselect6", 0) => ("nfds", &[]),
+        ("poll" | "ppoll", 2) => ("timeout", &[]),
         ("memfd_create", 1) => ("flags", &[(0x8, "MFD_NOEXEC_SEAL")]),
         ("linkat" | "renameat" | "renameat2", 0) => ("olddirfd", DIRECTORY),
         ("symlinkat", 1) | ("linkat" | "renameat" | "renameat2", 2) => ("newdirfd", DIRECTORY),

@@ -209,6 +209,7 @@ fn reason(why: Why) -> Option<String> {
         Why::Unless(Fact::MappingsExecute) => {
             "some descriptor may be mapped and not executed".to_owned()
         }
+        Why::Unless(Fact::Watched) => "not every descriptor has `EVENT`".to_owned(),
         Why::Unless(Fact::Landlock) => "Landlock is not there to hold it".to_owned(),
         Why::Unmet(Need::LooseRange(..)) | Why::Fact(_) | Why::Unless(_) => return None,
     })
