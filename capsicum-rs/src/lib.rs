@@ -16,6 +16,7 @@
 
 mod containment;
 mod error;
+mod explain;
 mod fcntls;
 mod ioctls;
 mod limit;
@@ -30,6 +31,7 @@ mod sys;
 
 pub use containment::Containment;
 pub use error::{CapabilityError, Error, is_capability_error};
+pub use explain::{CallRule, Explanation, GrantRule, Outcome};
 pub use fcntls::Fcntls;
 pub use ioctls::Ioctls;
 pub use limit::{limit, limits_of};

@@ -86,7 +86,9 @@ impl fmt::Display for Limits {
         }
         match &self.ioctls {
             Ioctls::Only(requests) if self.ioctls != unlimited.ioctls => {
-                write!(f, " ioctls={requests:#x?}")
+                let requests: Vec<String> =
+                    requests.iter().map(|request| format!("{request:#x}")).collect();
+                write!(f, " ioctls={{{}}}", requests.join(", "))
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use crate::{Containment, Error, Limits, sys};
+use crate::{Containment, Error, Explanation, Limits, sys};
 
 /// What a process keeps when it enters capability mode.
 ///
@@ -117,16 +117,45 @@ impl<'fd> Sandbox<'fd> {
     ///
     /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
     pub fn enter(self) -> Result<Entered, Error> {
-        sys::enter(&sys::Request {
+        sys::enter(&self.request())
+    }
+
+    /// What [`enter`](Self::enter) would do here and now: the level, what becomes of each
+    /// descriptor, and the rule of each system call. Nothing is entered or changed.
+    ///
+    /// # Errors
+    ///
+    /// Those that [`enter`](Self::enter) would give before it changes anything. What only the
+    /// kernel can refuse, by taking no filter, is not among them.
+    ///
+    /// ```
+    /// use capsicum_rs::{Rights, Sandbox, sandboxed};
+    ///
+    /// let input = std::fs::File::open("/dev/null")?;
+    /// let sandbox = Sandbox::new()
+    ///     .grant(&input, Rights::READ | Rights::FSTAT | Rights::EVENT)
+    ///     .best_effort();
+    /// let explanation = sandbox.explain()?;
+    /// println!("{explanation}");
+    /// println!("read is {}", explanation.call("read").ok_or("no such call")?.outcome);
+    /// assert!(!sandboxed());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain(&self) -> Result<Explanation, Error> {
+        sys::explain(&self.request())
+    }
+
+    fn request(&self) -> sys::Request {
+        sys::Request {
             grants: self
                 .grants
                 .iter()
                 .map(|(fd, limits)| (fd.as_raw_fd(), limits.clone()))
                 .collect(),
-            ceiling: self.ceiling,
+            ceiling: self.ceiling.clone(),
             require: self.require,
             best_effort: self.best_effort,
-        })
+        }
     }
 }
 

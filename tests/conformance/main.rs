@@ -17,6 +17,7 @@
 mod coverage;
 mod errors;
 mod exec;
+mod explain;
 mod harness;
 mod identity;
 mod inheritance;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ("limits only narrow", monotonic::cases()),
         ("identity", identity::cases()),
         ("errors", errors::cases()),
+        ("explanations", explain::cases()),
     ]
     .into_iter()
     .flat_map(|(group, cases)| cases.into_iter().map(move |case| harness::Case { group, ..case }))

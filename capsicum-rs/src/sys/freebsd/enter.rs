@@ -13,8 +13,19 @@ use super::{
 };
 use crate::{Containment, Entered, Error, Limits, Missing, Mode};
 
-/// Limits the granted descriptors and all others, and enters capability mode.
-pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
+/// What was found out before anything is changed.
+pub(super) struct Checked {
+    /// What becomes of the granted descriptors.
+    pub(super) grants: Vec<Change>,
+    /// What becomes of the others.
+    bounds: Vec<Change>,
+    pub(super) missing: Vec<Missing>,
+    /// Whether there are other threads, where that matters.
+    threaded: bool,
+}
+
+/// Finds out everything that can be refused. Nothing is changed.
+pub(super) fn check(request: &Request) -> Result<Checked, Error> {
     let offered = Containment::Capsicum;
     if let Some(required) = request.require
         && required > offered
@@ -34,19 +45,22 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
                       `Limits::ALL`";
         missing.push(Missing { what, reason: reason.to_owned() });
     }
-    let mut changes = grants(request, &mut missing)?;
+    let grants = grants(request, &mut missing)?;
     if let Some(first) = missing.first()
         && !request.best_effort
     {
         let Missing { what, reason } = first.clone();
         return Err(Error::Unenforceable { what, reason });
     }
-    if bounded {
-        changes.extend(bounds(request, several.is_some())?);
-    }
+    let bounds = if bounded { bounds(request, several.is_some())? } else { Vec::new() };
+    Ok(Checked { grants, bounds, missing, threaded: several.is_some() })
+}
 
-    for change in &changes {
-        skip_closed(change.apply(), several.is_some())?;
+/// Limits the granted descriptors and all others, and enters capability mode.
+pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
+    let Checked { grants, bounds: others, missing, threaded } = check(request)?;
+    for change in grants.iter().chain(&others) {
+        skip_closed(change.apply(), threaded)?;
     }
     calls::cap_enter().map_err(|error| Error::system("cap_enter(2)", error))?;
     if mode()? != Mode::Capability {
@@ -55,13 +69,13 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
             reason: "cap_enter(2) succeeded and cap_getmode(2) denies it".to_owned(),
         });
     }
-    if several.is_some() {
+    if threaded {
         // What other threads opened since the list was made.
         for change in bounds(request, true)? {
             skip_closed(change.apply(), true)?;
         }
     }
-    Ok(Entered { containment: offered, missing, filter_len: 0 })
+    Ok(Entered { containment: Containment::Capsicum, missing, filter_len: 0 })
 }
 
 /// The mode of the process: `cap_getmode(2)`.

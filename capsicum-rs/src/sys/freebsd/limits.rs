@@ -163,6 +163,11 @@ impl Change {
         self.to.rights.contains(Rights::IOCTL) && self.to.ioctls != self.from.ioctls
     }
 
+    /// The descriptor, and what it will have.
+    pub(super) fn outcome(&self) -> Result<(RawFd, Limits), Error> {
+        Ok((self.fd, as_named(self.to.clone(), kernel_rights()?)))
+    }
+
     /// Makes the calls.
     pub(super) fn apply(&self) -> Result<(), Error> {
         let fd = self.fd;

@@ -7,6 +7,7 @@ mod calls;
 mod constants;
 mod descriptors;
 mod enter;
+mod explain;
 mod limits;
 mod operations;
 pub(crate) mod process;
@@ -21,6 +22,7 @@ use super::{Confinement, Request};
 use crate::{Error, program::Confined};
 
 pub(crate) use enter::{enter, mode};
+pub(crate) use explain::explain;
 pub(crate) use limits::{limit, limits_of};
 pub(crate) use support::support;
 

@@ -38,15 +38,26 @@ impl Shortfalls {
     }
 }
 
-pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
-    let mut record = record::lock();
+/// What was found out before anything is changed.
+pub(super) struct Checked {
+    pub(super) policy: Policy,
+    pub(super) containment: Containment,
+    pub(super) missing: Vec<Missing>,
+    /// How many instructions the filter has.
+    pub(super) filter_len: usize,
+    /// What Landlock will hold.
+    rules: Option<Rules>,
+}
+
+/// Finds out everything that can be refused, and what will hold. Nothing is changed.
+pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error> {
     let already = probe::filters() == Filters::Capability;
     let open = open::descriptors(already)?;
     if !already {
         open::no_rings(&open)?;
     }
     let mut shortfalls = Shortfalls { best_effort: request.best_effort, missing: Vec::new() };
-    let mut policy = policy(request, &record, &open)?;
+    let mut policy = policy(request, record, &open)?;
     let landlock = level(request, &policy, &open, &mut shortfalls)?;
     policy.landlock = landlock.is_some();
     let containment =
@@ -63,8 +74,14 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let rules = landlock
         .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
         .transpose()?;
-    let len = compile(&policy, Arch::HOST).len();
-    limit::fits(len, &policy)?;
+    let filter_len = compile(&policy, Arch::HOST).len();
+    limit::fits(filter_len, &policy)?;
+    Ok(Checked { policy, containment, missing: shortfalls.missing, filter_len, rules })
+}
+
+pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
+    let mut record = record::lock();
+    let Checked { policy, containment, missing, filter_len, rules } = check(request, &record)?;
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
@@ -94,7 +111,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     record.numbers = policy.granted;
     record.entered = Some(containment);
     record.signal_scope = policy.signal_scope;
-    Ok(Entered { containment, missing: shortfalls.missing, filter_len: len })
+    Ok(Entered { containment, missing, filter_len })
 }
 
 /// What every number may be used for from here on.

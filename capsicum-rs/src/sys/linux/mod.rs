@@ -2,13 +2,15 @@
 //!
 //! [`syscalls`] is the table of system calls in the words of [`rule`]; [`policy`] is what every
 //! descriptor number may be used for; [`compile`](mod@compile) makes one program of the two, and
-//! [`model`] says the same in plain Rust. [`enter`], [`limit`](mod@limit) and [`confine`] install.
+//! [`model`] says the same in plain Rust, and [`explain`](mod@explain) in words.
+//! [`enter`](mod@enter), [`limit`](mod@limit) and [`confine`](mod@confine) install.
 
 mod bpf;
 mod call;
 mod compile;
 mod confine;
 mod enter;
+mod explain;
 mod landlock;
 mod limit;
 mod open;
@@ -30,6 +32,7 @@ mod tests;
 
 pub(crate) use confine::confine;
 pub(crate) use enter::enter;
+pub(crate) use explain::explain;
 pub(crate) use limit::{limit, limits_of};
 pub(crate) use probe::mode;
 pub(crate) use support::support;

@@ -17,7 +17,7 @@ pub(super) struct Call {
 }
 
 impl Policy {
-    fn condition(&self, when: When, args: &[u64; 6]) -> bool {
+    pub(super) fn condition(&self, when: When, args: &[u64; 6]) -> bool {
         // The kernel, too, looks at the low half only of what are ints.
         #[allow(clippy::cast_possible_truncation)]
         let low = |arg: usize| args[arg] as u32;

@@ -41,7 +41,7 @@ pub(super) enum Refusal {
 }
 
 /// A condition of a step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// The argument has this value.
     Is(Arg, u32),

@@ -145,4 +145,4 @@ macro_rules! rules {
 use rules;
 
 /// `AT_FDCWD`, as the low half of an argument.
-const AT_FDCWD: u32 = libc::AT_FDCWD.cast_unsigned();
+pub(super) const AT_FDCWD: u32 = libc::AT_FDCWD.cast_unsigned();

@@ -1,10 +1,11 @@
 //! Asking filters, through the interpreter, what they say of calls.
 //!
 //! [`table`] checks the table's form; [`agree`] that the compiled filters and the plain model say
-//! the same; the others say, without the table, what each call must come to: as attacks.
+//! the same; [`explain`] that what is told of them is so; the others say, without the table, what each call must come to: as attacks.
 
 mod agree;
 mod escapes;
+mod explain;
 mod identity;
 mod jumps;
 mod names;

@@ -32,7 +32,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 /// Numbers that are near each other, and a few that are not.
-fn descriptor() -> impl Strategy<Value = u32> {
+pub(super) fn descriptor() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 0..80_u32, 1 => 1000..1100_u32, 1 => Just(libc::AT_FDCWD.cast_unsigned()), 1 => any::<u32>()]
 }
 
@@ -45,7 +45,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 prop_compose! {
-    fn policies()(
+    pub(super) fn policies()(
         kind in kind(),
         ceiling in limits(),
         granted in collection::btree_map(
@@ -87,7 +87,7 @@ fn argument() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn calls(arch: Arch) -> impl Strategy<Value = Call> {
+pub(super) fn calls(arch: Arch) -> impl Strategy<Value = Call> {
     let numbers: Vec<u32> = table().filter_map(|row| row.number(arch)).collect();
     let number = prop_oneof![
         30 => sample::select(numbers),
