@@ -13,7 +13,7 @@ pub(crate) fn runs_in(dir: &Path) -> Result<(), String> {
     program(&path, &exits(STATUS as u8)).map_err(failed)?;
     let path = crate::scene::c_path(&path);
     let child = raw::spawn(|| raw::execve(&path).raw_os_error().unwrap_or(1)).map_err(failed)?;
-    let status = raw::wait(child.pid).map_err(failed)?;
+    let status = raw::wait_child(&child).map_err(failed)?;
     if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == STATUS {
         return Ok(());
     }

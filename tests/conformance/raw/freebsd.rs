@@ -65,6 +65,36 @@ fn adopt_thread(former: c_long) {
     }
 }
 
+/// Waits for a child by its descriptor, which tells the status as wait(2) does. Whether a process
+/// that has a descriptor can be waited for by its id is up to the release.
+pub(crate) fn wait_child(child: &super::Child) -> io::Result<c_int> {
+    let queue = queue()?;
+    // SAFETY: all zeroes is a valid `kevent`.
+    let mut change: libc::kevent = unsafe { mem::zeroed() };
+    // Descriptors are not negative.
+    change.ident = child.descriptor.as_raw_fd() as libc::uintptr_t;
+    change.filter = libc::EVFILT_PROCDESC;
+    change.flags = libc::EV_ADD | libc::EV_ONESHOT;
+    change.fflags = libc::NOTE_EXIT;
+    let mut event = change;
+    loop {
+        let at = &raw mut event;
+        // SAFETY: one change, room for one event, and no time.
+        let taken = check(unsafe {
+            libc::kevent(queue.as_raw_fd(), &raw const change, 1, at, 1, ptr::null())
+        });
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            // An error number or a status, either of which is small.
+            Ok(_) if event.flags & libc::EV_ERROR != 0 => {
+                return Err(io::Error::from_raw_os_error(event.data as c_int));
+            }
+            Ok(_) => return Ok(event.data as c_int),
+        }
+    }
+}
+
 /// pdkill(2).
 pub(crate) fn kill_descriptor(fd: &impl AsRawFd, signal: c_int) -> io::Result<()> {
     pdkill(fd.as_raw_fd(), signal).map(drop)
