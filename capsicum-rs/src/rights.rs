@@ -38,7 +38,8 @@ bitflags::bitflags! {
         const READ = 0x1;
         /// write(2), writev(2), send(2), `openat` for writing.
         const WRITE = 0x2;
-        /// lseek(2) that only asks for the offset: `lseek(fd, 0, SEEK_CUR)`.
+        /// lseek(2) that only asks for the offset: `lseek(fd, 0, SEEK_CUR)`. FreeBSD's kernel wants
+        /// all of [`SEEK`](Self::SEEK) for that too.
         const SEEK_TELL = 0x4;
         /// lseek(2); with [`READ`](Self::READ) or [`WRITE`](Self::WRITE) also pread(2) and pwrite(2).
         const SEEK = 0xc;

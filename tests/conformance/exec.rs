@@ -3,7 +3,22 @@
 
 use std::{ffi::CStr, fs, io, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::level::FREEBSD;
+use crate::{level::FREEBSD, raw};
+
+/// Whether a program can be executed in a directory; a file system may be mounted without that.
+pub(crate) fn runs_in(dir: &Path) -> Result<(), String> {
+    const STATUS: i32 = 42;
+    let path = dir.join("trial");
+    let failed = |error: io::Error| format!("no program can be tried: {error}");
+    program(&path, &exits(STATUS as u8)).map_err(failed)?;
+    let path = crate::scene::c_path(&path);
+    let child = raw::spawn(|| raw::execve(&path).raw_os_error().unwrap_or(1)).map_err(failed)?;
+    let status = raw::wait_child(&child).map_err(failed)?;
+    if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == STATUS {
+        return Ok(());
+    }
+    Err(format!("programs in {} do not run here: the wait status is {status:#x}", dir.display()))
+}
 
 /// Writes an executable file.
 pub(crate) fn program(path: &Path, code: &[u8]) -> io::Result<()> {

@@ -173,7 +173,7 @@ pub(crate) fn run(case: &Case, level: Containment, base: &Path) -> Outcome {
     if !ended {
         let _ = raw::kill(child.pid, libc::SIGKILL);
     }
-    let status = raw::wait(child.pid).map_err(|error| failed("wait", error))?;
+    let status = raw::wait_child(&child).map_err(|error| failed("wait", error))?;
     let outcome = judge(case, ended, status, reported(&page));
     if let (Ok(Done::Held | Done::Refused(_)), Some(trace)) = (&outcome, &case.trace) {
         trace(dir.path())?;

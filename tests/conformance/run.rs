@@ -118,7 +118,7 @@ fn as_nobody(cases: &[Case], options: &Options, support: &Support) -> io::Result
         page.report(2, &text);
         0
     })?;
-    raw::wait(child.pid)?;
+    raw::wait_child(&child)?;
     let (state, text) = page.reported();
     let mut numbers = text.split(' ').map(str::parse);
     match (state, numbers.next(), numbers.next(), numbers.next()) {

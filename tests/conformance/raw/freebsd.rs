@@ -33,12 +33,66 @@ pub(crate) fn fpathconf(fd: &impl AsRawFd) -> io::Result<i64> {
 /// pdfork(2): no descriptor in the child.
 pub(crate) fn fork_with_descriptor() -> io::Result<(libc::pid_t, Option<OwnedFd>)> {
     let mut fd = -1;
+    let thread = own_thread();
     // SAFETY: room for a descriptor; the processes of this suite fork while they have one thread.
     let pid = check(unsafe { libc::pdfork(&raw mut fd, libc::PD_CLOEXEC) })?;
     if pid == 0 {
+        adopt_thread(thread);
         return Ok((0, None));
     }
     Ok((libc::pid_t::try_from(pid).map_err(io::Error::other)?, Some(own(fd)?)))
+}
+
+/// The kernel's id of the calling thread.
+fn own_thread() -> c_long {
+    let mut id = 0;
+    // SAFETY: room for an id.
+    unsafe { libc::thr_self(&raw mut id) };
+    id
+}
+
+/// Tells libthr the new id of the one thread of a copy, which the libthr of FreeBSD 14.0 does not
+/// do after pdfork(2): with the old one no lock could be released for which another thread waits.
+fn adopt_thread(former: c_long) {
+    let own = own_thread();
+    // SAFETY: a `pthread_t` points to the thread's structure, which starts with the id. Only a
+    // value that is the former id is replaced.
+    unsafe {
+        let id = ptr::with_exposed_provenance_mut::<c_long>(libc::pthread_self());
+        if id.read() == former {
+            id.write(own);
+        }
+    }
+}
+
+/// Waits for a child by its descriptor, which tells the status as wait(2) does. Whether a process
+/// that has a descriptor can be waited for by its id is up to the release.
+pub(crate) fn wait_child(child: &super::Child) -> io::Result<c_int> {
+    let queue = queue()?;
+    // SAFETY: all zeroes is a valid `kevent`.
+    let mut change: libc::kevent = unsafe { mem::zeroed() };
+    // Descriptors are not negative.
+    change.ident = child.descriptor.as_raw_fd() as libc::uintptr_t;
+    change.filter = libc::EVFILT_PROCDESC;
+    change.flags = libc::EV_ADD | libc::EV_ONESHOT;
+    change.fflags = libc::NOTE_EXIT;
+    let mut event = change;
+    loop {
+        let at = &raw mut event;
+        // SAFETY: one change, room for one event, and no time.
+        let taken = check(unsafe {
+            libc::kevent(queue.as_raw_fd(), &raw const change, 1, at, 1, ptr::null())
+        });
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            // An error number or a status, either of which is small.
+            Ok(_) if event.flags & libc::EV_ERROR != 0 => {
+                return Err(io::Error::from_raw_os_error(event.data as c_int));
+            }
+            Ok(_) => return Ok(event.data as c_int),
+        }
+    }
 }
 
 /// pdkill(2).
@@ -191,16 +245,17 @@ pub(crate) fn set_sysctl(name: &CStr, value: &CStr) -> io::Result<i64> {
     })
 }
 
-/// cpuset_setaffinity(2) of another process, to all processors.
+/// cpuset_setaffinity(2) of another process, to its first processor.
 pub(crate) fn set_affinity(pid: libc::pid_t) -> io::Result<i64> {
-    // SAFETY: all zeroes is a valid set.
-    let mut set: libc::cpuset_t = unsafe { mem::zeroed() };
-    // SAFETY: processor 0 is within any set.
-    unsafe { libc::CPU_SET(0, &mut set) };
+    // As wide as the kernel's own set, whose size may be looked at before the mode is: 1,024 bits
+    // since FreeBSD 14. The type of `libc` is that of FreeBSD 12.
+    const SIZE: usize = 128;
+    let mut set = [0_u64; SIZE / 8];
+    set[0] = 1;
     let (level, which) = (libc::CPU_LEVEL_WHICH, libc::CPU_WHICH_PID);
-    let size = mem::size_of::<libc::cpuset_t>();
-    // SAFETY: the set outlives the call.
-    check(unsafe { libc::cpuset_setaffinity(level, which, pid.into(), size, &raw const set) })
+    let at = set.as_ptr().cast();
+    // SAFETY: the set is as large as is stated, and outlives the call.
+    check(unsafe { libc::cpuset_setaffinity(level, which, pid.into(), SIZE, at) })
 }
 
 /// A file handle, which names an inode whatever the path.

@@ -58,6 +58,11 @@ pub(crate) fn pidfd_open(pid: libc::pid_t) -> io::Result<OwnedFd> {
     own(fd as c_int)
 }
 
+/// Waits for a child.
+pub(crate) fn wait_child(child: &super::Child) -> io::Result<c_int> {
+    super::wait(child.pid)
+}
+
 /// `pidfd_send_signal(2)`.
 pub(crate) fn kill_descriptor(fd: &impl AsRawFd, signal: c_int) -> io::Result<()> {
     let fd = Arg::Int(fd.as_raw_fd().into());

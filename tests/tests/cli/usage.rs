@@ -36,6 +36,7 @@ fn bad_input_is_one_clear_line_and_nothing_is_run() {
     let socket = dir.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let socket = socket.to_str().unwrap();
+    let outside = dir.path().to_str().unwrap();
     let echo = ["--", "/bin/echo", "was run"];
     let cases: &[(&[&str], &str)] = &[
         (&[], "a command is missing"),
@@ -61,7 +62,7 @@ fn bad_input_is_one_clear_line_and_nothing_is_run() {
         (&["--read", "/"], "the whole file system"),
         (&["--chdir", file], "Not a directory"),
         (&["--chdir", missing], missing),
-        (&["--chdir", "/etc"], "is not granted"),
+        (&["--chdir", outside], "is not granted"),
         (&["--env", ""], "the name is empty"),
         (&["--env", "=x"], "the name is empty"),
         (&["--env", "NOT_SET_BY_ANYBODY"], "no such variable"),

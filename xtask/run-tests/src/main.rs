@@ -20,7 +20,7 @@ usage: run-tests [OPTION]... [WORD]...
 A WORD selects the executables whose file name contains it; without one all are run.
 
   --manifest FILE    the list of executables (default: `manifest` beside this program)
-  --deadline SECS    when an executable is killed (default: 120)
+  --deadline SECS    when an executable is killed (default: 300)
   --threads N        how many tests of one executable run at a time (default: 1)
   --list             print the executables that would be run
   --help             this text
@@ -61,7 +61,8 @@ fn main() -> ExitCode {
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options {
         manifest: beside_this_program("manifest"),
-        deadline: Duration::from_secs(120),
+        // Long enough for an emulated machine; single tests have deadlines of their own.
+        deadline: Duration::from_secs(300),
         threads: 1,
         list: false,
         words: Vec::new(),
@@ -88,7 +89,9 @@ fn number<N: TryFrom<u64>>(option: &str, value: &str) -> Result<N, String> {
 }
 
 fn beside_this_program(name: &str) -> PathBuf {
-    let directory = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
+    // The kernel may have forgotten the path, which the name it was started by then tells.
+    let own = env::current_exe().ok().or_else(|| env::args_os().next().map(PathBuf::from));
+    let directory = own.and_then(|own| Some(own.parent()?.to_owned()));
     directory.unwrap_or_default().join(name)
 }
 
@@ -134,14 +137,21 @@ struct Scratch(PathBuf);
 impl Scratch {
     /// In the system's temporary directory; where that cannot be written, beside the manifest.
     fn new(beside: &Path) -> io::Result<Self> {
-        let name = format!("run-tests.{}", process::id());
-        let in_tmp = env::temp_dir().join(&name);
-        if fs::create_dir(&in_tmp).is_ok() {
-            return Ok(Self(in_tmp));
+        Self::within(&env::temp_dir()).or_else(|_| Self::within(beside))
+    }
+
+    /// Under the first name that is free: on a system that starts little, the process has the same
+    /// number each time, and a run that was cut short leaves its directory.
+    fn within(directory: &Path) -> io::Result<Self> {
+        let mut count = 0;
+        loop {
+            let path = directory.join(format!("run-tests.{}.{count}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => count += 1,
+                Err(error) => return Err(error),
+            }
         }
-        let here = beside.join(name);
-        fs::create_dir(&here)?;
-        Ok(Self(here))
     }
 }
 
@@ -150,5 +160,21 @@ impl Drop for Scratch {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             eprintln!("run-tests: {} is left: {error}", self.0.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_run_left_is_not_in_the_way() {
+        let parent = Scratch::within(&env::temp_dir()).unwrap();
+        let (one, other) =
+            (Scratch::within(&parent.0).unwrap(), Scratch::within(&parent.0).unwrap());
+        assert_ne!(one.0, other.0);
+        assert!(one.0.is_dir() && other.0.is_dir());
+        assert!(Scratch::within(&parent.0.join("missing")).is_err());
+        drop((one, other));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{self, PipeReader, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitStatus, Stdio},
@@ -83,10 +84,10 @@ pub struct Finished {
 pub fn run(command: &mut Command, deadline: Duration) -> io::Result<Finished> {
     let started = Instant::now();
     let (reader, writer) = io::pipe()?;
-    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+    command.stdin(nothing()?).stdout(writer.try_clone()?).stderr(writer).process_group(0);
     let child = command.spawn();
     // The command would keep the writing ends open, and the reader would never see the end.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let mut child = child?;
     let leader = child.id();
 
@@ -106,6 +107,14 @@ pub fn run(command: &mut Command, deadline: Duration) -> io::Result<Finished> {
     let (output, outlived) = reading.finish();
     let end = if in_time? { End::Status(status) } else { End::Deadline(deadline) };
     Ok(Finished { end, output, took: started.elapsed(), outlived })
+}
+
+/// An input that is at its end: `/dev/null`, or a pipe where a minimal system lacks it.
+fn nothing() -> io::Result<Stdio> {
+    match File::open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => io::pipe().map(|(reader, _)| reader.into()),
+    }
 }
 
 /// A thread that collects the output.

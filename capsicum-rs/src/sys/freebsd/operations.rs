@@ -6,7 +6,9 @@ use crate::Rights;
 pub(super) type Row = (Rights, &'static [&'static str]);
 
 /// One row for each right of [`Rights::each`]. aio(4) and `lio_listio(2)` follow the calls that
-/// they do; `*at` calls need `LOOKUP` besides.
+/// they do; `*at` calls need `LOOKUP` besides. `SEEK_TELL` is a part of `SEEK`, all of which the
+/// kernel asks for in every `lseek(2)` (`kern_lseek` of `sys/kern/vfs_syscalls.c`), so that alone
+/// it is of no use.
 pub(super) const OPERATIONS: &[Row] = &[
     (Rights::READ, &["read", "readv", "recvfrom", "recvmsg", "getdirentries", "openat"]),
     (Rights::WRITE, &["write", "writev", "sendto", "sendmsg", "openat"]),
