@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cargo;
 mod ci;
 mod command;
@@ -31,6 +32,8 @@ enum Subcommands {
     Ci(ci::Options),
     /// Take one rule of the table of system calls away at a time: some test must notice
     Mutate(mutate::Options),
+    /// Measure what the sandbox costs, beside the bare kernel and two other filter compilers
+    Bench(bench::Options),
     /// Build for FreeBSD on this host
     #[command(subcommand)]
     Freebsd(freebsd::Action),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Subcommands::Test(options) => test::command(&workspace, &options),
         Subcommands::Ci(options) => ci::command(&workspace, &options),
         Subcommands::Mutate(options) => mutate::command(&workspace, &options),
+        Subcommands::Bench(options) => bench::command(&workspace, &options),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });
     match success {

@@ -4,6 +4,7 @@
 //! the same; the others say, without the table, what each call must come to: as attacks.
 
 mod agree;
+mod cost;
 mod escapes;
 mod identity;
 mod jumps;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ECAPMODE, ENOTCAPABLE,
+    bpf::Insn,
     compile::compile,
     interpreter::run,
     model::Call,
