@@ -4,7 +4,10 @@
 //! writes a jump. A *node* is an instruction that is already there; what is asked for twice is
 //! the same node, so that equal tails of rules are shared.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 /// An instruction, as `struct sock_filter` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,14 +50,52 @@ pub(super) mod op {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Node(usize);
 
+/// A hasher for what is hashed here, small numbers of the program's own: the standard one, which
+/// bears hostile keys, took a third of the time of compiling.
+#[derive(Debug, Default)]
+struct Folding(u64);
+
+impl Folding {
+    fn fold(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl Hasher for Folding {
+    fn finish(&self) -> u64 {
+        // The table takes its bits from both ends, and a product mixes upwards.
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.fold((*byte).into());
+        }
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.fold(word.into());
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.fold(word.into());
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.fold(word as u64);
+    }
+}
+
+type Known<K> = HashMap<K, Node, BuildHasherDefault<Folding>>;
+
 /// A program in the making.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     /// Last instruction first.
     reversed: Vec<Insn>,
-    known: HashMap<(u16, u32, Node, Node), Node>,
+    known: Known<(u16, u32, Node, Node)>,
     /// The latest jump to a node that is far.
-    relays: HashMap<Node, Node>,
+    relays: Known<Node>,
 }
 
 /// How far a conditional jump reaches.

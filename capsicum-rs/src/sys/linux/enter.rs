@@ -8,14 +8,12 @@ use std::collections::BTreeMap;
 
 use super::{
     call,
-    compile::compile,
     landlock::{Landlock, Rules, conflict},
     limit,
     open::{self, Mounts, Open},
     policy::{Held, Kind, Policy},
     probe::{self, Filters},
     record::{self, Record},
-    syscalls::Arch,
 };
 use crate::{Containment, Entered, Error, Limits, Missing, Rights, sys::Request};
 
@@ -63,13 +61,12 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let rules = landlock
         .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
         .transpose()?;
-    let len = compile(&policy, Arch::HOST).len();
-    limit::fits(len, &policy)?;
+    let program = limit::program(&policy)?;
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
     if held_by_landlock {
-        limit::try_out(&policy)?;
+        limit::try_out(&program)?;
     }
     rules.map_or(Ok(()), Rules::restrict)?;
     // Landlock holds cores back too; without it nothing else keeps the kernel from writing one.
@@ -79,7 +76,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
         Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
     };
     // The point of no return, where there are rules.
-    if let Err(error) = limit::install(&policy) {
+    if let Err(error) = limit::install(&program) {
         if let Some(soft) = cores {
             let _ = call::core_limit(soft);
         }
@@ -94,7 +91,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     record.numbers = policy.granted;
     record.entered = Some(containment);
     record.signal_scope = policy.signal_scope;
-    Ok(Entered { containment, missing: shortfalls.missing, filter_len: len })
+    Ok(Entered { containment, missing: shortfalls.missing, filter_len: program.len() })
 }
 
 /// What every number may be used for from here on.

@@ -64,7 +64,7 @@ fn typically(program: &[Insn]) -> usize {
 fn worst(program: &[Insn], grants: u32) -> usize {
     let arch = Arch::HOST;
     let numbers = table().filter_map(|row| row.number(arch)).chain([599]);
-    let values = (0..FIRST + grants + 1).map(u64::from).chain([1030, 0x5421, u64::MAX, POINTER]);
+    let values = (0..=FIRST + grants).map(u64::from).chain([1030, 0x5421, u64::MAX, POINTER]);
     let values: Vec<u64> = values.collect();
     numbers
         .flat_map(|number| values.iter().map(move |value| (number, *value)))
