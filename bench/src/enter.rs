@@ -62,7 +62,7 @@ fn once(
         let worked = work();
         let micros = started.elapsed().as_secs_f64() * 1e6;
         result.store(micros.to_bits(), Ordering::Relaxed);
-        for error in [prepared, worked].into_iter().filter_map(Result::err) {
+        if let Err(error) = prepared.and(worked) {
             eprintln!("entering: {error}");
             return false;
         }

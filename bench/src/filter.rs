@@ -6,10 +6,10 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::{
-    fixture::{Fixture, Kind},
+    fixture::{CHECKED, Fixture, Kind},
     peers::{Allowlist, Peer},
     program::{Call, Insn, Printed, execute},
     sys,
@@ -33,6 +33,22 @@ fn typical(fixture: &Fixture) -> Vec<Call> {
     calls.extend(of(libc::SYS_sendmsg, Kind::Socket));
     calls.push((libc::SYS_getpid, [0; 6]));
     calls
+}
+
+/// The programs are worth comparing only where they say the same.
+fn holds(program: &[Insn], fixture: &Fixture) -> Result<()> {
+    let allowed = |call| execute(program, call).is_some_and(|(_, k)| k == libc::SECCOMP_RET_ALLOW);
+    for (call, arguments) in typical(fixture) {
+        if !allowed((call, arguments)) {
+            bail!("call {call} is refused on descriptor {}", arguments[0]);
+        }
+    }
+    for (call, _) in CHECKED {
+        if allowed((*call, [1000, 0, 0, 0, 0, 0])) {
+            bail!("call {call} is allowed on a descriptor that is not granted");
+        }
+    }
+    Ok(())
 }
 
 /// What is executed: the mean of the typical calls, and the most of any.
@@ -88,6 +104,7 @@ pub(crate) fn print(printed: &Printed, rounds: usize) -> Result<()> {
         let fixture = Fixture::new(grants)?;
         let list = Allowlist::new(printed, &fixture);
         let mut row = |name: &str, program: &[Insn], compile: f64| -> Result<()> {
+            holds(program, &fixture).with_context(|| format!("{name}, {grants} grants"))?;
             let (mean, worst) = executed(program, &fixture, &list);
             let installed = install(program, rounds, result)?;
             table.row(vec![

@@ -127,3 +127,17 @@ pub(crate) fn execute(program: &[Insn], (number, arguments): Call) -> Option<(us
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_program_says_what_it_says_in_as_many_steps() {
+        let program = parse("20:0:0:0,15:0:1:27,6:0:0:7fff0000,6:0:0:50001").unwrap();
+        assert_eq!(execute(&program, (39, [0; 6])), Some((3, 0x7fff_0000)));
+        assert_eq!(execute(&program, (40, [0; 6])), Some((3, 0x5_0001)));
+        assert_eq!(execute(&program[..2], (40, [0; 6])), None);
+        assert_eq!(parse("20:0:0"), None);
+    }
+}
