@@ -9,9 +9,12 @@ use std::{
     },
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use capsicum_rs::{Rights, Sandbox};
 use tempfile::TempDir;
+
+/// The first number that is granted.
+const FIRST: RawFd = 3;
 
 /// The size of the files, which reads and writes go through from the start.
 pub(crate) const FILE: usize = 1 << 20;
@@ -39,14 +42,12 @@ impl Fixture {
     pub(crate) fn new(grants: usize) -> Result<Self> {
         let base = tempfile::tempdir()?;
         let mut descriptors = Vec::new();
-        // The first socket is connected to the second.
-        let (one, other) = UnixStream::pair()?;
-        let mut connected = vec![OwnedFd::from(other), OwnedFd::from(one)];
-        for index in 0..grants {
+        while descriptors.len() < grants {
+            let index = descriptors.len();
             // In no order after the first four: as in `tests::cost` of the library.
             let scrambled = || (u32::try_from(index).ok().map_or(0, hash)) >> 28 & 3;
             let kind = if index < 4 { index } else { scrambled() as usize };
-            descriptors.push(match kind {
+            let next = match kind {
                 0 => {
                     let directory = base.path().join(index.to_string());
                     std::fs::create_dir(&directory)?;
@@ -56,13 +57,24 @@ impl Fixture {
                 // The first file has contents.
                 1 => (Kind::File, crate::sys::memory(if index < 4 { FILE } else { 0 })?),
                 _ => {
-                    let socket = match connected.pop() {
-                        Some(socket) => socket,
-                        None => UnixStream::pair()?.0.into(),
-                    };
-                    (Kind::Socket, socket)
+                    let (one, other) = UnixStream::pair()?;
+                    if index == 2 {
+                        // The first is connected to the second.
+                        descriptors.push((Kind::Socket, one.into()));
+                        (Kind::Socket, other.into())
+                    } else {
+                        (Kind::Socket, one.into())
+                    }
                 }
-            });
+            };
+            descriptors.push(next);
+        }
+        descriptors.truncate(grants);
+        // The programs that the library's tests print are for these numbers.
+        for ((_, fd), number) in descriptors.iter().zip(FIRST..) {
+            if fd.as_raw_fd() != number {
+                bail!("descriptor {} was to be {number}", fd.as_raw_fd());
+            }
         }
         Ok(Self { descriptors, _base: base })
     }

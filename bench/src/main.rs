@@ -46,6 +46,7 @@ fn print_host() {
 }
 
 fn main() -> Result<()> {
+    sys::close_inherited()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [programs, rounds, sections @ ..] = &arguments[..] else {
         bail!("started by `cargo xtask bench`, which passes what it needs");

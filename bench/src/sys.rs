@@ -21,6 +21,12 @@ fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Closes what was inherited, other than the standard streams.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    // SAFETY: nothing has been opened yet that anything here would own.
+    check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }).map(drop)
+}
+
 /// Words that children write and the parent reads.
 pub(crate) fn shared(words: usize) -> io::Result<&'static [AtomicU64]> {
     // SAFETY: new memory at an address that the kernel chooses.
