@@ -48,7 +48,13 @@ pub(super) mod op {
 
 /// An instruction that is already there: how many follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Node(usize);
+pub(super) struct Node(u32);
+
+impl Node {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A hasher for what is hashed here, small numbers of the program's own: the standard one, which
 /// bears hostile keys, took a third of the time of compiling.
@@ -80,16 +86,12 @@ impl Hasher for Folding {
     fn write_u32(&mut self, word: u32) {
         self.fold(word.into());
     }
-
-    fn write_usize(&mut self, word: usize) {
-        self.fold(word as u64);
-    }
 }
 
 type Known<K> = HashMap<K, Node, BuildHasherDefault<Folding>>;
 
 /// A program in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Assembler {
     /// Last instruction first.
     reversed: Vec<Insn>,
@@ -101,15 +103,27 @@ pub(super) struct Assembler {
 /// How far a conditional jump reaches.
 const REACH: usize = u8::MAX as usize;
 
+impl Default for Assembler {
+    fn default() -> Self {
+        // Room for what programs mostly have: growing would copy all of it several times.
+        Self {
+            reversed: Vec::with_capacity(1024),
+            known: HashMap::with_capacity_and_hasher(896, BuildHasherDefault::default()),
+            relays: HashMap::default(),
+        }
+    }
+}
+
 impl Assembler {
     fn push(&mut self, insn: Insn) -> Node {
         self.reversed.push(insn);
-        Node(self.reversed.len() - 1)
+        #[allow(clippy::cast_possible_truncation)] // Far more than the kernel takes.
+        Node((self.reversed.len() - 1) as u32)
     }
 
     /// How many instructions an instruction written now would skip to get there.
     fn distance(&self, to: Node) -> usize {
-        self.reversed.len() - 1 - to.0
+        self.reversed.len() - 1 - to.index()
     }
 
     fn jump(&mut self, to: Node) -> Node {
@@ -150,7 +164,7 @@ impl Assembler {
         if let Some(node) = self.known.get(&key) {
             return *node;
         }
-        if next.0 + 1 != self.reversed.len() {
+        if next.index() + 1 != self.reversed.len() {
             self.jump(next);
         }
         let node = self.push(Insn { code, jt: 0, jf: 0, k });
@@ -179,7 +193,7 @@ impl Assembler {
 
     /// The program, from its first instruction: what is reached from `start`.
     pub(super) fn finish(mut self, start: Node) -> Vec<Insn> {
-        if start.0 + 1 != self.reversed.len() {
+        if start.index() + 1 != self.reversed.len() {
             self.jump(start);
         }
         self.reversed.reverse();
