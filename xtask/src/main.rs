@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cargo;
 mod ci;
 mod command;
@@ -34,6 +35,8 @@ enum Subcommands {
     Mutate(mutate::Options),
     /// Write docs/SUPPORT.md from a run of the conformance suite
     Matrix(matrix::Options),
+    /// Measure what the sandbox costs, beside the bare kernel and two other filter compilers
+    Bench(bench::Options),
     /// Build for FreeBSD on this host
     #[command(subcommand)]
     Freebsd(freebsd::Action),
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Subcommands::Ci(options) => ci::command(&workspace, &options),
         Subcommands::Mutate(options) => mutate::command(&workspace, &options),
         Subcommands::Matrix(options) => matrix::command(&workspace, &options),
+        Subcommands::Bench(options) => bench::command(&workspace, &options),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });
     match success {

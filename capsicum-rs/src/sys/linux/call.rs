@@ -172,6 +172,19 @@ pub(super) fn file_system(fd: RawFd) -> io::Result<libc::c_long> {
     Ok(unsafe { stat.assume_init() }.f_type)
 }
 
+/// The mount, as mountinfo numbers it: `stx_mnt_id` of statx(2), which Linux 5.8 and newer state.
+pub(super) fn mount_of(fd: RawFd) -> io::Result<Option<u64>> {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    let (path, at, mask) = (c"", stat.as_mut_ptr(), libc::STATX_MNT_ID);
+    // SAFETY: the path is a C string, and the kernel writes a `struct statx`.
+    check(unsafe {
+        libc::syscall(libc::SYS_statx, fd, path.as_ptr(), libc::AT_EMPTY_PATH, mask, at)
+    })?;
+    // SAFETY: zeroed before and filled by the kernel; it is made of numbers.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+}
+
 /// getsockopt(2) of an integer at `SOL_SOCKET`.
 pub(super) fn socket_option(fd: RawFd, option: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;

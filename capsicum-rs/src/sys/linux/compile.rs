@@ -42,12 +42,23 @@ const FEW: usize = 3;
 
 struct Compiler<'a> {
     policy: &'a Policy,
+    /// What the numbers that are not granted may be used for.
+    rest: Held,
+    /// The grants that are the same, and their numbers: a need is asked once for each.
+    alike: Vec<(&'a Held, Vec<u32>)>,
     asm: Assembler,
 }
 
 /// The program that holds the policy.
 pub(super) fn compile(policy: &Policy, arch: Arch) -> Vec<Insn> {
-    let mut compiler = Compiler { policy, asm: Assembler::default() };
+    let mut alike: Vec<(&Held, Vec<u32>)> = Vec::new();
+    for (number, held) in &policy.granted {
+        match alike.iter_mut().find(|(other, _)| *other == held) {
+            Some((_, numbers)) => numbers.push(*number),
+            None => alike.push((held, vec![*number])),
+        }
+    }
+    let mut compiler = Compiler { policy, rest: policy.rest(), alike, asm: Assembler::default() };
     let rules: BTreeMap<u32, Rule> =
         table().filter_map(|row| Some((row.number(arch)?, row.rule()))).collect();
     let unknown = compiler.asm.verdict(code(policy.unknown()));
@@ -189,7 +200,7 @@ impl Compiler<'_> {
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;
-                let rest = policy.meets(need, &policy.rest(), 0);
+                let rest = policy.meets(need, &self.rest, 0);
                 let exceptions = self.numbers(|held| policy.meets(need, held, 0) != rest);
                 let (others, these) = if rest { (yes, no) } else { (no, yes) };
                 self.member(arg, &exceptions, these, others)
@@ -198,8 +209,8 @@ impl Compiler<'_> {
     }
 
     fn numbers(&self, of: impl Fn(&Held) -> bool) -> BTreeSet<u32> {
-        let granted = self.policy.granted.iter();
-        granted.filter(|(_, held)| of(held)).map(|(number, _)| *number).collect()
+        let found = self.alike.iter().filter(|(held, _)| of(held));
+        found.flat_map(|(_, numbers)| numbers.iter().copied()).collect()
     }
 
     /// Whether the descriptor in an argument is one of these.

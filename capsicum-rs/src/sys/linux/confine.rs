@@ -48,9 +48,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
             Ok::<_, Error>(rules)
         })
         .transpose()?;
-    limit::no_new_privileges()?;
-    rules.map_or(Ok(()), Rules::restrict)?;
-    let filter_len = limit::install(&Policy {
+    let program = limit::program(&Policy {
         kind: Kind::Confine(confinement.names),
         granted: BTreeMap::new(),
         ceiling: Limits::ALL,
@@ -61,7 +59,10 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         reopens: false,
         pid: std::process::id(),
     })?;
-    Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len })
+    limit::no_new_privileges()?;
+    rules.map_or(Ok(()), Rules::restrict)?;
+    limit::install(&program)?;
+    Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len: program.len() })
 }
 
 /// Where nothing but Landlock keeps a program from others' processes, it must hold signals too.

@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 
 use super::{
+    bpf::Insn,
     call,
-    compile::compile,
     landlock::{Landlock, Rules, conflict},
     limit,
     open::{self, Mounts, Open},
     policy::{Held, Kind, Policy},
     probe::{self, Filters},
     record::{self, Record},
-    syscalls::Arch,
 };
 use crate::{Containment, Entered, Error, Limits, Missing, Rights, sys::Request};
 
@@ -43,8 +42,8 @@ pub(super) struct Checked {
     pub(super) policy: Policy,
     pub(super) containment: Containment,
     pub(super) missing: Vec<Missing>,
-    /// How many instructions the filter has.
-    pub(super) filter_len: usize,
+    /// The filter.
+    pub(super) program: Vec<Insn>,
     /// What Landlock will hold.
     rules: Option<Rules>,
 }
@@ -74,19 +73,18 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     let rules = landlock
         .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
         .transpose()?;
-    let filter_len = compile(&policy, Arch::HOST).len();
-    limit::fits(filter_len, &policy)?;
-    Ok(Checked { policy, containment, missing: shortfalls.missing, filter_len, rules })
+    let program = limit::program(&policy)?;
+    Ok(Checked { policy, containment, missing: shortfalls.missing, program, rules })
 }
 
 pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let mut record = record::lock();
-    let Checked { policy, containment, missing, filter_len, rules } = check(request, &record)?;
+    let Checked { policy, containment, missing, program, rules } = check(request, &record)?;
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
     if held_by_landlock {
-        limit::try_out(&policy)?;
+        limit::try_out(&program)?;
     }
     rules.map_or(Ok(()), Rules::restrict)?;
     // Landlock holds cores back too; without it nothing else keeps the kernel from writing one.
@@ -96,7 +94,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
         Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
     };
     // The point of no return, where there are rules.
-    if let Err(error) = limit::install(&policy) {
+    if let Err(error) = limit::install(&program) {
         if let Some(soft) = cores {
             let _ = call::core_limit(soft);
         }
@@ -111,7 +109,7 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     record.numbers = policy.granted;
     record.entered = Some(containment);
     record.signal_scope = policy.signal_scope;
-    Ok(Entered { containment, missing, filter_len })
+    Ok(Entered { containment, missing, filter_len: program.len() })
 }
 
 /// What every number may be used for from here on.

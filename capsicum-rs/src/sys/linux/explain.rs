@@ -22,13 +22,13 @@ use crate::{
 
 pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
     let record = record::lock();
-    let Checked { policy, containment, missing, filter_len, .. } = check(request, &record)?;
+    let Checked { policy, containment, missing, program, .. } = check(request, &record)?;
     let asked = request.grants.iter().map(|(fd, _)| fd.cast_unsigned());
     let granted: BTreeSet<u32> = policy.granted.keys().copied().chain(asked).collect();
     let lookups = if policy.landlock { ", and Landlock for lookups" } else { "" };
     Ok(Explanation {
         containment,
-        mechanism: format!("a seccomp filter of {filter_len} instructions{lookups}"),
+        mechanism: format!("a seccomp filter of {} instructions{lookups}", program.len()),
         grants: granted.into_iter().map(|number| grant(&policy, number)).collect(),
         calls: calls(&policy, Arch::HOST),
         ceiling: policy.ceiling.clone(),

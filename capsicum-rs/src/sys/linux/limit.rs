@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    bpf::Insn,
     call,
     compile::compile,
     policy::{Held, Kind, Object, Policy},
@@ -29,21 +30,24 @@ pub(super) const MOST: usize = 4096;
 /// Tries in a child whether the kernel would take the program after those that it has: all filters
 /// of a process together, inherited ones included, may have 32,768 instructions of its own kind.
 /// The caller has one thread.
-pub(super) fn try_out(policy: &Policy) -> Result<(), Error> {
+pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
     // A process without any filter has the room.
     if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
         return Ok(());
     }
-    call::try_install(&compile(policy, Arch::HOST)).map_err(|error| refused(&error))
+    call::try_install(program).map_err(|error| refused(&error))
 }
 
-/// Installs the program of a policy for all threads, and says how long it is.
-pub(super) fn install(policy: &Policy) -> Result<usize, Error> {
+/// The program of a policy, if the kernel takes one of its length.
+pub(super) fn program(policy: &Policy) -> Result<Vec<Insn>, Error> {
     let program = compile(policy, Arch::HOST);
     fits(program.len(), policy)?;
-    no_new_privileges()?;
-    call::install(&program).map_err(|error| refused(&error))?;
-    Ok(program.len())
+    Ok(program)
+}
+
+/// Installs a program for all threads, after `no_new_privs`.
+pub(super) fn install(program: &[Insn]) -> Result<(), Error> {
+    call::install(program).map_err(|error| refused(&error))
 }
 
 /// Why the kernel did not take a filter.
@@ -106,7 +110,7 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
     // What was known of a pinned object stays so: it keeps its number.
     let object = record.numbers.get(&number).map_or_else(Object::default, |held| held.object);
     let held = Held { limits: limits.clone(), object };
-    install(&Policy {
+    let program = program(&Policy {
         kind: Kind::Limit,
         granted: [(number, held.clone())].into(),
         ceiling: record.ceiling.clone(),
@@ -117,6 +121,8 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
         reopens: false,
         pid: std::process::id(),
     })?;
+    no_new_privileges()?;
+    install(&program)?;
     record.numbers.insert(number, held);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
+    io::{self, Read},
     os::fd::RawFd,
     path::{Path, PathBuf},
 };
@@ -63,6 +64,12 @@ impl Open {
     /// `EOPNOTSUPP` for anything else. Where the call itself is refused, by a container's filter,
     /// it answers for a ring what it answers for no descriptor at all.
     pub(super) fn ring(self) -> bool {
+        // Its object has no type; a kernel might call that a regular file, of its own file system.
+        if !matches!(self.kind, 0 | libc::S_IFREG)
+            || call::file_system(self.fd()).is_ok_and(|kind| kind != ANON_INODE_FS_MAGIC)
+        {
+            return false;
+        }
         let answer = |fd| call::io_uring_register(fd).err().and_then(|error| error.raw_os_error());
         match fs::read_link(format!("/proc/self/fd/{}", self.number)) {
             Ok(link) => link == Path::new("anon_inode:[io_uring]"),
@@ -102,6 +109,13 @@ impl Open {
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |error| Error::system(what, error)
+}
+
+/// A file of procfs: these state no size, and what reads them without one does so in many bits.
+fn contents(path: &str) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::with_capacity(1 << 15);
+    fs::File::open(path)?.read_to_end(&mut contents)?;
+    Ok(contents)
 }
 
 /// Every open descriptor, close-on-exec ones included.
@@ -147,17 +161,19 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
         return Err(ring(format!("capability mode with descriptor {}", found.number)));
     }
     // One that is registered only, with memory of the process's own, shows by its thread alone.
-    let tasks = fs::read_dir("/proc/self/task").map_err(failed("/proc/self/task"))?;
-    for task in tasks.filter_map(Result::ok) {
-        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        if works_for_a_ring(&stat) {
-            let thread = task.file_name();
-            return Err(ring(format!("capability mode with the thread {}", thread.display())));
+    if threads()? > 1 {
+        let tasks = fs::read_dir("/proc/self/task").map_err(failed("/proc/self/task"))?;
+        for task in tasks.filter_map(Result::ok) {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            if works_for_a_ring(&stat) {
+                let thread = task.file_name();
+                return Err(ring(format!("capability mode with the thread {}", thread.display())));
+            }
         }
     }
-    let maps = fs::read("/proc/self/maps").map_err(failed("/proc/self/maps"))?;
-    let needle = b"anon_inode:[io_uring]";
-    if maps.windows(needle.len()).any(|window| window == needle) {
+    let maps = contents("/proc/self/maps").map_err(failed("/proc/self/maps"))?;
+    // Paths need not be UTF-8; the search in text is the fast one.
+    if String::from_utf8_lossy(&maps).contains("anon_inode:[io_uring]") {
         return Err(ring("capability mode with a mapped ring".to_owned()));
     }
     Ok(())
@@ -171,18 +187,21 @@ fn works_for_a_ring(stat: &str) -> bool {
     flags.is_some_and(|flags: u64| flags & 0x10 != 0)
 }
 
-/// How many threads the process has; two stands for some where they cannot be counted.
+/// How many threads the process has, a ring's included; two stands for some where they cannot be
+/// counted. The kernel is asked first: most processes have one, and procfs costs far more.
 pub(super) fn threads() -> Result<usize, Error> {
+    let single = call::single_threaded();
+    if single.as_ref().is_ok_and(|single| *single) {
+        return Ok(1);
+    }
     if let Ok(tasks) = fs::read_dir("/proc/self/task") {
         return Ok(tasks.count());
     }
-    match call::single_threaded() {
-        Ok(true) => Ok(1),
-        Ok(false) => Ok(2),
-        Err(error) => Err(Error::system("unshare(CLONE_THREAD)", error)),
-    }
+    single.map(|_| 2).map_err(failed("unshare(CLONE_THREAD)"))
 }
 
+/// `f_type` of the file system of objects that are in none.
+const ANON_INODE_FS_MAGIC: libc::c_long = 0x0904_1934;
 /// `f_type` of procfs.
 const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 
@@ -194,7 +213,7 @@ pub(super) struct Mounts {
 
 impl Mounts {
     pub(super) fn read() -> Result<Self, Error> {
-        let table = fs::read("/proc/self/mountinfo").map_err(failed("/proc/self/mountinfo"))?;
+        let table = contents("/proc/self/mountinfo").map_err(failed("/proc/self/mountinfo"))?;
         Ok(Self::parse(&table))
     }
 
@@ -225,9 +244,10 @@ impl Mounts {
         if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
             return Some("it is on procfs, whose links lead to every descriptor".to_owned());
         }
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
-        let mount =
-            info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok());
+        let mount = call::mount_of(directory.fd()).ok().flatten().or_else(|| {
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+            info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+        });
         if !mount.is_some_and(|mount| self.ids.contains(&mount)) {
             return Some(
                 "its mount is not one of this process's, so that what is mounted beneath \

@@ -4,6 +4,7 @@
 //! the same; [`explain`] that what is told of them is so; the others say, without the table, what each call must come to: as attacks.
 
 mod agree;
+mod cost;
 mod escapes;
 mod explain;
 mod identity;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ECAPMODE, ENOTCAPABLE,
+    bpf::Insn,
     compile::compile,
     interpreter::run,
     model::Call,

@@ -1,0 +1,192 @@
+//! `Sandbox::enter`, beside the kernel's calls that it must make, with the same program.
+
+use std::{
+    fs, io,
+    os::fd::RawFd,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    fixture::{Fixture, Kind},
+    program::{Insn, Printed},
+    sys,
+    table::{Table, least, median, micros, ratio},
+};
+
+const GRANTS: [usize; 3] = [1, 16, 64];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Landlock,
+    Descriptors,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Landlock => "Landlock",
+            Self::Descriptors => "Descriptors",
+        }
+    }
+
+    /// Hides Landlock from the library, by a filter, so that there is one before already.
+    fn prepare(self) -> io::Result<()> {
+        if self == Self::Landlock {
+            return Ok(());
+        }
+        let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
+        let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap_or(0);
+        sys::no_new_privileges()?;
+        sys::install(&[
+            Insn { code: 0x20, jt: 0, jf: 0, k: 0 },
+            Insn { code: 0x15, jt: 0, jf: 1, k: number },
+            Insn { code: 0x06, jt: 0, jf: 0, k: refused },
+            Insn { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+        ])
+    }
+}
+
+/// The microseconds of `work` in a child, where `prepare` comes first.
+fn once(
+    result: &AtomicU64,
+    prepare: impl FnOnce() -> io::Result<()>,
+    work: impl FnOnce() -> io::Result<()>,
+) -> Result<f64> {
+    let done = sys::in_child(|| {
+        sys::deadline(60);
+        let prepared = prepare();
+        let started = Instant::now();
+        let worked = work();
+        let micros = started.elapsed().as_secs_f64() * 1e6;
+        result.store(micros.to_bits(), Ordering::Relaxed);
+        if let Err(error) = prepared.and(worked) {
+            eprintln!("entering: {error}");
+            return false;
+        }
+        true
+    })?;
+    if !done {
+        bail!("a child could not enter");
+    }
+    Ok(f64::from_bits(result.load(Ordering::Relaxed)))
+}
+
+/// What no way of entering can do without.
+fn must(level: Level, directories: &[RawFd], program: &[Insn]) -> io::Result<()> {
+    sys::no_new_privileges()?;
+    match level {
+        Level::Landlock => sys::landlock(sys::landlock_abi()?, directories)?,
+        Level::Descriptors => sys::no_cores()?,
+    }
+    sys::install(program)
+}
+
+pub(crate) fn print(printed: &Printed, rounds: usize) -> Result<()> {
+    println!("\nenter: {rounds} rounds, each in a child of its own, microseconds\n");
+    let mut table = Table::new([
+        "level and grants",
+        "filter",
+        "enter",
+        "min",
+        "kernel",
+        "min",
+        "ratio",
+        "by min",
+    ]);
+    let result = &sys::shared(1)?[0];
+    for level in [Level::Landlock, Level::Descriptors] {
+        for grants in GRANTS {
+            let fixture = Fixture::new(grants)?;
+            let directories = fixture.of(&[Kind::Directory]);
+            let program = printed.program(level.name(), grants)?;
+            let (mut ours, mut raw) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                let lookups = level == Level::Landlock;
+                let enter = || fixture.enter(lookups).map(drop);
+                ours.push(once(result, || level.prepare(), enter).context("ours")?);
+                let must = || must(level, &directories, program);
+                raw.push(once(result, || level.prepare(), must).context("raw")?);
+            }
+            table.row(vec![
+                format!("{} {grants}", level.name()),
+                program.len().to_string(),
+                micros(median(&ours)),
+                micros(least(&ours)),
+                micros(median(&raw)),
+                micros(least(&raw)),
+                ratio(median(&ours) / median(&raw)),
+                ratio(least(&ours) / least(&raw)),
+            ]);
+        }
+    }
+    table.print();
+    println!(
+        "\"kernel\" is what no way of entering can do without, with the same program ready-made: prctl \
+         (no_new_privs),\nlandlock_create_ruleset, landlock_add_rule for each directory, \
+         landlock_restrict_self (or setrlimit of cores\nwhere there is no Landlock), seccomp. At \
+         the level Descriptors another filter, which hides Landlock, is there before.\n"
+    );
+    parts(printed, rounds, result)
+}
+
+/// Where the time goes: each part alone, in a child of its own.
+fn parts(printed: &Printed, rounds: usize, result: &AtomicU64) -> Result<()> {
+    println!("parts of entering at the level Landlock, each alone, median microseconds\n");
+    let mut table = Table::new(["part", "1", "16", "64"]);
+    let mut row = |name: &str, part: &dyn Fn(&Fixture, usize) -> io::Result<()>| -> Result<()> {
+        let mut row = vec![name.to_owned()];
+        for grants in GRANTS {
+            // Nothing else is open: listing descriptors counts too.
+            let fixture = Fixture::new(grants)?;
+            let once = |_| once(result, || Ok(()), || part(&fixture, grants));
+            let times = (0..rounds).map(once).collect::<Result<Vec<_>>>();
+            row.push(micros(median(&times.context(name.to_owned())?)));
+        }
+        table.row(row);
+        Ok(())
+    };
+    row("nothing", &|_, _| Ok(()))?;
+    let all = [Kind::Directory, Kind::File, Kind::Socket];
+    row("list /proc/self/fd", &|_, _| {
+        fs::read_dir("/proc/self/fd")?.try_for_each(|entry| entry.map(drop))
+    })?;
+    row("readlink /proc/self/fd/N", &|fixture, _| {
+        fixture
+            .of(&all)
+            .iter()
+            .try_for_each(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).map(drop))
+    })?;
+    row("/proc/self/status", &|_, _| fs::read("/proc/self/status").map(drop))?;
+    row("/proc/self/maps", &|_, _| fs::read("/proc/self/maps").map(drop))?;
+    row("list /proc/self/task, stat", &|_, _| {
+        fs::read_dir("/proc/self/task")?
+            .try_for_each(|entry| fs::read(entry?.path().join("stat")).map(drop))
+    })?;
+    row("/proc/self/mountinfo", &|_, _| fs::read("/proc/self/mountinfo").map(drop))?;
+    row("fdinfo of directories", &|fixture, _| {
+        fixture
+            .of(&[Kind::Directory])
+            .iter()
+            .try_for_each(|fd| fs::read(format!("/proc/self/fdinfo/{fd}")).map(drop))
+    })?;
+    row("Landlock's calls", &|fixture, _| {
+        sys::no_new_privileges()?;
+        sys::landlock(sys::landlock_abi()?, &fixture.of(&[Kind::Directory]))
+    })?;
+    row("seccomp", &|_, grants| {
+        sys::no_new_privileges()?;
+        let program = printed.program("Landlock", grants).map_err(io::Error::other)?;
+        sys::install(program)
+    })?;
+    let mut row = vec!["compile once (warm, least)".to_owned()];
+    row.extend(GRANTS.map(|grants| {
+        let time = printed.compiling.get(&("Landlock".to_owned(), grants));
+        micros(time.copied().unwrap_or(f64::NAN))
+    }));
+    table.row(row);
+    table.print();
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Figures: what the sandbox costs. `cargo xtask bench` builds and runs this; see there.
+
+use std::{env, fs, path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+mod calls;
+mod enter;
+mod filter;
+mod fixture;
+mod peers;
+mod program;
+mod sys;
+mod table;
+
+/// What was measured where.
+fn print_host() {
+    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let processors = line("/proc/cpuinfo");
+    let model =
+        processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(env::consts::ARCH, |(_, model)| model);
+    let count = processors.lines().filter(|line| line.starts_with("processor")).count();
+    println!("machine  {model}, {count} processors, {}", env::consts::ARCH);
+    println!(
+        "kernel   Linux {} {}",
+        line("/proc/sys/kernel/osrelease"),
+        line("/proc/sys/kernel/version")
+    );
+    let jit = line("/proc/sys/net/core/bpf_jit_enable");
+    let abi = sys::landlock_abi().map_or_else(|error| error.to_string(), |abi| abi.to_string());
+    println!("         bpf_jit_enable {jit}, Landlock ABI {abi}");
+    println!("load     {}", line("/proc/loadavg"));
+    let date = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output();
+    println!(
+        "date     {}",
+        date.map_or_else(
+            |_| "not known".to_owned(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
+    );
+    let left_out = peers::Peer::ALL.iter().filter(|peer| !peer.there()).count();
+    if left_out > 0 {
+        println!("columns  {left_out} left out: libseccomp's headers are not installed");
+    }
+}
+
+fn main() -> Result<()> {
+    sys::close_inherited()?;
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [programs, rounds, sections @ ..] = &arguments[..] else {
+        bail!("started by `cargo xtask bench`, which passes what it needs");
+    };
+    let printed = program::Printed::read(Path::new(programs))?;
+    let rounds = rounds.parse()?;
+    print_host();
+    for section in sections {
+        match section.as_str() {
+            "calls" => calls::print(&printed, rounds)?,
+            "enter" => enter::print(&printed, rounds)?,
+            "filter" => filter::print(&printed, rounds)?,
+            other => bail!("no such section: {other}"),
+        }
+    }
+    Ok(())
+}

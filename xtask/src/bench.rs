@@ -1,0 +1,109 @@
+//! `cargo xtask bench`: what the sandbox costs, from the package `bench`, which is a workspace of
+//! its own. Timings decide nothing: the command fails only where something could not be measured.
+
+use std::{fmt::Write as _, fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{command, workspace::Workspace};
+
+/// What to measure.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// What to measure; all of it when nothing is named
+    #[arg(value_name = "FIGURES")]
+    sections: Vec<Section>,
+    /// How often each child is run
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    rounds: u32,
+    /// Put the result into docs/src/figures.md
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Calls inside the sandbox
+    Calls,
+    /// Entering capability mode
+    Enter,
+    /// The programs
+    Filter,
+}
+
+/// The header by which libseccomp is found.
+const HEADER: &str = "/usr/include/seccomp.h";
+
+/// The command: builds, measures, prints.
+pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> {
+    if options.write && !options.sections.is_empty() {
+        bail!("--write is for all figures of one run: name none");
+    }
+    let bench = workspace.root.join("bench");
+    let target = workspace.target.join("bench");
+    let mut build = workspace.cargo();
+    build.current_dir(&bench).env("CARGO_TARGET_DIR", &target);
+    build.args(["build", "--release", "--locked"]);
+    if libseccomp()? {
+        build.args(["--features", "libseccomp"]);
+    }
+    command::run(&mut build)?;
+
+    // The programs come from the library's own tests, which see its compiler.
+    let mut cost = workspace.cargo();
+    cost.args(["test", "--release", "--package=capsicum-rs", "--lib", "--"]);
+    cost.args(["tests::cost", "--nocapture"]);
+    command::say(&cost);
+    let printed = target.join("programs");
+    fs::write(&printed, command::output(&mut cost)?).context(printed.display().to_string())?;
+
+    let named =
+        |section: &Section| options.sections.is_empty() || options.sections.contains(section);
+    let mut run = Command::new(target.join("release/capsicum-bench"));
+    run.arg(&printed).arg(options.rounds.to_string());
+    for section in Section::value_variants().iter().filter(|section| named(section)) {
+        run.arg(section.to_possible_value().context("a hidden section")?.get_name());
+    }
+    command::say(&run);
+    let figures = command::output(&mut run)?;
+    print!("{figures}");
+    if options.write {
+        let page = workspace.root.join("docs/src/figures.md");
+        fs::write(&page, text(&figures, options.rounds)?).context(page.display().to_string())?;
+        println!("written to {}", page.display());
+    }
+    Ok(true)
+}
+
+/// Whether libseccomp is there to build with; root gets it installed.
+fn libseccomp() -> Result<bool> {
+    if Path::new(HEADER).exists() {
+        return Ok(true);
+    }
+    if command::is_root()? && command::succeeds(Command::new("apt-get").arg("--version")) {
+        let mut install = Command::new("apt-get");
+        install.args(["install", "--yes", "--no-install-recommends", "libseccomp-dev"]);
+        if command::run(&mut install).is_ok() && Path::new(HEADER).exists() {
+            return Ok(true);
+        }
+    }
+    println!("libseccomp is left out: there is no {HEADER}; install libseccomp-dev");
+    Ok(false)
+}
+
+/// The page of the book.
+fn text(figures: &str, rounds: u32) -> Result<String> {
+    let mut page = String::from(
+        "# Figures\n\n<!-- Written by `cargo xtask bench --write`. -->\n\nOne run of\n\n```sh\n",
+    );
+    writeln!(page, "cargo xtask bench --write --rounds {rounds}\n```\n")?;
+    page.push_str(
+        "on the machine that it names. *Bare* is the same call without a sandbox, *ours* after\n\
+         `Sandbox::enter`. The other columns are the same allowlist with the same checks of\n\
+         descriptors, compiled by `seccompiler` and by libseccomp, as it comes and with its search\n\
+         tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\n",
+    );
+    writeln!(page, "```text\n{}\n```", figures.trim())?;
+    Ok(page)
+}
