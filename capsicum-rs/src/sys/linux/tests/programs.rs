@@ -192,6 +192,19 @@ fn processes() {
 }
 
 #[test]
+fn the_group_that_the_program_was_started_in_is_not_named() {
+    for (name, group) in [("setpriority", 1), ("getpriority", 1), ("ioprio_set", 2)] {
+        expect(&program(Names::all()), name, &[group, 0, 19], DENIED);
+        expect(&program(Names::all()), name, &[group, 7, 19], ALLOWED);
+    }
+    let mut unscoped = program(Names::all());
+    expect(&unscoped, "kill", &[0, 9], ALLOWED);
+    unscoped.signal_scope = false;
+    expect(&unscoped, "kill", &[0, 9], DENIED);
+    expect(&unscoped, "kill", &[7, 9], ALLOWED);
+}
+
+#[test]
 fn no_name_brings_what_reaches_beyond_the_program() {
     for name in [
         "ptrace",
