@@ -10,6 +10,7 @@ mod prepared;
 mod report;
 mod root;
 mod signals;
+mod streams;
 mod supervisor;
 mod trial;
 mod wrapper;
