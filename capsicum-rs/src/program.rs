@@ -20,7 +20,8 @@ bitflags::bitflags! {
         /// Paths in calls that disclose what Landlock does not see: stat, access, readlink,
         /// getxattr, statfs, chdir, `O_PATH`.
         const METADATA = 1 << 1;
-        /// Paths in calls that alter what Landlock does not see: chmod, chown, utimes, setxattr.
+        /// Calls that alter what Landlock does not see: chmod, chown, utimes, setxattr; by path,
+        /// and by descriptor of whatever is open.
         const ATTRIBUTES = 1 << 2;
         /// Execution by path; Landlock holds which.
         const EXECUTE = 1 << 3;

@@ -56,8 +56,8 @@ Levels, best first:
                (nothing to connect to), with Landlock and a filter of system calls on top. Needs
                user namespaces, or root.
   landlock     Landlock and the filter alone, where namespaces are not to be had. The names and
-               the metadata of other files can be seen; chmod, chown, utimes and setxattr by path
-               are refused everywhere; one line on standard error says so.
+               the metadata of other files can be seen; chmod, chown, utimes and setxattr are
+               refused everywhere; one line on standard error says so.
 Neither to be had: nothing is run.
 
 Exit codes:

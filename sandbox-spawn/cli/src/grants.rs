@@ -78,9 +78,18 @@ impl Grants {
         Ok(())
     }
 
-    /// Grants what a program needs to start, where the host has it.
-    pub(crate) fn offer(&mut self, path: &Path, access: Access) -> io::Result<PathBuf> {
+    /// Grants what a program needs to start, where the host has it and it is what it should be.
+    pub(crate) fn offer(
+        &mut self,
+        path: &Path,
+        access: Access,
+        fits: fn(&Path) -> bool,
+    ) -> io::Result<PathBuf> {
         let found = resolve::resolve(Path::new("/"), path)?;
+        // The path that is granted is asked: one with links could lead elsewhere the next time.
+        if !fits(&found.real) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let metadata = fs::metadata(&found.real)?;
         for (at, text) in found.links {
             self.links.insert(at, text);
@@ -184,7 +193,7 @@ mod tests {
         fs::write(base.join("f"), "").unwrap();
         let mut grants = Grants::default();
         grants.ask("--read", &base, Path::new("."), READ).unwrap();
-        grants.offer(&base.join("f"), READ).unwrap();
+        grants.offer(&base.join("f"), READ, Path::is_file).unwrap();
         assert_eq!(grants.iter().count(), 1);
     }
 }

@@ -150,6 +150,9 @@ impl Policy {
             Fact::MappingsExecute => self.all().all(|held| {
                 !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
             }),
+            Fact::Alters => {
+                !matches!(self.kind, Kind::Confine(names) if !names.contains(Names::ATTRIBUTES))
+            }
             Fact::Reopens => self.reopens,
             Fact::Watched => self.everywhere(Rights::EVENT),
             Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),

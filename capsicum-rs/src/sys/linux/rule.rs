@@ -80,6 +80,9 @@ pub(super) enum Fact {
     MappingsExecute,
     /// Every descriptor may be watched.
     Watched,
+    /// What a descriptor is open on may have its mode, owner, times and attributes altered: not by
+    /// a confined program without [`Names::ATTRIBUTES`], which opens what it may only read.
+    Alters,
     /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
     SomeNarrow,
     /// One of those is on no mount, so that Landlock lets it be opened again through procfs.

@@ -114,6 +114,14 @@ macro_rules! rules {
             Step::Allow(&[]),
         ]
     };
+    // The same, where what they alter may be altered by descriptor: Landlock does not see it.
+    (alter $arg:literal, $($right:ident)|+) => {
+        &[
+            Step::Need(&[], Need::Right($arg, Rights::empty()$(.union(Rights::$right))+)),
+            Step::Refuse(&[When::Unless(Fact::Alters)], Refusal::Global),
+            Step::Allow(&[]),
+        ]
+    };
     // On the own process only, which 0 names.
     (own $arg:literal) => {
         &[

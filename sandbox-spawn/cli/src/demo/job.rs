@@ -65,8 +65,20 @@ impl Confined<'_> {
         words.extend(left_out.iter().map(OsStr::new));
         words.extend([OsStr::new("-C"), self.tree.as_ref(), OsStr::new(".")]);
         self.run(&words)?;
-        self.run(&["gzip".as_ref(), "-n".as_ref(), "-f".as_ref(), plain.as_ref()])?;
         let packed = self.out.join("sources.tar.gz");
+        // Through its streams: a file that it names it gives the mode and the times of the other
+        // one, which the level `landlock` refuses.
+        let fault = |source| Error::system("packing", source);
+        let squeezed = self
+            .command(["gzip", "-nc"])?
+            .stdin(File::open(&plain).map_err(fault)?)
+            .stdout(File::create(&packed).map_err(fault)?)
+            .status()
+            .map_err(|source| Error::system("starting sandbox-spawn", source))?;
+        if !squeezed.success() {
+            return Err(Error::Demo(format!("the confined gzip failed: {squeezed}")));
+        }
+        fs::remove_file(&plain).map_err(fault)?;
         let mut unpack = self
             .command(["gzip".as_ref(), "-dc".as_ref(), packed.as_os_str()])?
             .stdin(Stdio::null())

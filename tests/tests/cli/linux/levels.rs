@@ -1,5 +1,7 @@
 //! Which level is reached, what is said about it, and what is refused for want of one.
 
+use std::fs;
+
 use super::host::{Offers, at_both_levels, on_each};
 use crate::deadline::{errors, output, text};
 
@@ -97,6 +99,20 @@ fn metadata_cannot_be_changed_by_path_where_landlock_is_all_there_is() {
         let script = format!("chmod 777 {}", file.display());
         let changed = host.run(&["--write", out.to_str().unwrap()], &script);
         assert_eq!(changed.status.code(), Some(0), "{}", errors(&changed));
+    });
+}
+
+#[test]
+fn what_may_only_be_read_keeps_its_metadata_though_it_can_be_opened() {
+    at_both_levels(|host| {
+        let directory = host.make_dir("in");
+        let file = host.make_file("in/file", "");
+        let before = fs::metadata(&file).unwrap().modified().unwrap();
+        // futimens(3) of a descriptor that is open for reading.
+        let script = format!("touch -d @1 - 1<{}", file.display());
+        let changed = host.run(&["--read", directory.to_str().unwrap()], &script);
+        assert_ne!(changed.status.code(), Some(0));
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
     });
 }
 

@@ -11,6 +11,17 @@ use super::host::at_both_levels;
 use crate::deadline::{errors, finish, output, text};
 
 #[test]
+fn the_metadata_of_the_hosts_null_device_is_out_of_reach() {
+    at_both_levels(|host| {
+        // futimens(3) of standard input, which the caller opened on the host.
+        let touched = host.run(&[], "touch -d @1 - 1<&0");
+        assert_ne!(touched.status.code(), Some(0));
+        let still = host.run(&[], "cat && echo end");
+        assert_eq!(text(&still), "end\n", "it is read as before");
+    });
+}
+
+#[test]
 fn standard_streams_pass_through() {
     at_both_levels(|host| {
         let mut command = host.shell(&[], "cat; echo err >&2");

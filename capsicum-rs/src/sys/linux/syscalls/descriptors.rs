@@ -223,6 +223,10 @@ const IOCTL: &[Step] = &[
         Need::Loose(0),
     ),
     Step::Need(&[When::OneOf(1, requests::SET_INODE_FLAGS)], Need::Right(0, Rights::FCHFLAGS)),
+    Step::Refuse(
+        &[When::OneOf(1, requests::SET_INODE_FLAGS), When::Unless(Fact::Alters)],
+        Refusal::Global,
+    ),
     Step::Allow(&[When::OneOf(1, requests::SET_INODE_FLAGS)]),
     // Shells give the terminal to a group of processes.
     Step::Allow(&[When::Is(1, requests::TIOCSPGRP), When::Named(Names::PROCESSES)]),

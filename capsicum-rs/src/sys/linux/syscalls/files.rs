@@ -15,8 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     // By descriptor.
     row("fstat", 5, 80, rules!(on 0, FSTAT)),
     row("fstatfs", 138, 44, rules!(on 0, FSTATFS)),
-    row("fchmod", 91, 52, rules!(on 0, FCHMOD)),
-    row("fchown", 93, 55, rules!(on 0, FCHOWN)),
+    row("fchmod", 91, 52, rules!(alter 0, FCHMOD)),
+    row("fchown", 93, 55, rules!(alter 0, FCHOWN)),
     row("fchdir", 81, 50, rules!(on 0, FCHDIR)),
     row("fsync", 74, 82, rules!(on 0, FSYNC)),
     row("fdatasync", 75, 83, rules!(on 0, FSYNC)),
@@ -29,9 +29,9 @@ pub(super) const ROWS: &[Row] = &[
     row("getdents64", 217, 61, rules!(on 0, READ)),
     row("fgetxattr", 193, 10, rules!(on 0, EXTATTR_GET)),
     // The name is in memory: access lists are attributes, and some of them are the mode.
-    row("fsetxattr", 190, 7, rules!(on 0, EXTATTR_SET | FCHMOD)),
+    row("fsetxattr", 190, 7, rules!(alter 0, EXTATTR_SET | FCHMOD)),
     row("flistxattr", 196, 13, rules!(on 0, EXTATTR_LIST)),
-    row("fremovexattr", 199, 16, rules!(on 0, EXTATTR_DELETE)),
+    row("fremovexattr", 199, 16, rules!(alter 0, EXTATTR_DELETE)),
     // Beneath a directory, held by Landlock.
     row("openat", 257, 56, OPENAT),
     row("mkdirat", 258, 34, rules!(beneath 0, MKDIRAT)),
@@ -202,6 +202,7 @@ const UTIMENSAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::ATTRIBUTES)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FUTIMES)),
+    Step::Refuse(&[When::Unless(Fact::Alters)], Refusal::Global),
     Step::Allow(&[When::Null(1)]),
     Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
     Step::Refuse(&[], Refusal::Global),

@@ -262,7 +262,11 @@ const SECCOMP: &[Step] =
 
 /// To the process that entered, where Landlock sees to it that its id does not come to name
 /// another one.
+///
+/// The own group (0) is the one that the caller was started in: where Landlock does not hold
+/// signals, those outside of the process namespace would get them too.
 const KILL: &[Step] = &[
+    Step::Refuse(&[When::Unless(Fact::SignalScope), When::Is(0, 0)], Refusal::Global),
     Step::Allow(&[When::Named(Names::SIGNALS)]),
     Step::Allow(&[When::Fact(Fact::SignalScope), When::Own(0)]),
     Step::Refuse(&[], Refusal::Global),
@@ -292,15 +296,19 @@ const CLOCK: &[Step] = &[
     Step::Refuse(&[], Refusal::Global),
 ];
 
-/// `PRIO_PROCESS` of 0.
+/// `PRIO_PROCESS` of 0. The own group (`PRIO_PGRP` of 0) is the one that the caller was started in,
+/// and processes outside of the process namespace may be in it too; a group of its own has a
+/// number.
 const PRIORITY: &[Step] = &[
+    Step::Refuse(&[When::Is(0, 1), When::Is(1, 0)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PROCESSES)]),
     Step::Allow(&[When::Is(0, 0), When::Is(1, 0)]),
     Step::Refuse(&[], Refusal::Global),
 ];
 
-/// `IOPRIO_WHO_PROCESS` of 0.
+/// `IOPRIO_WHO_PROCESS` of 0, and the same of `IOPRIO_WHO_PGRP`.
 const IOPRIO: &[Step] = &[
+    Step::Refuse(&[When::Is(0, 2), When::Is(1, 0)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PROCESSES)]),
     Step::Allow(&[When::Is(0, 1), When::Is(1, 0)]),
     Step::Refuse(&[], Refusal::Global),

@@ -192,6 +192,33 @@ fn processes() {
 }
 
 #[test]
+fn what_may_only_be_read_is_not_altered_by_descriptor() {
+    for name in ["fchmod", "fchown", "fsetxattr", "fremovexattr"] {
+        with(Names::ATTRIBUTES, name, &[3, 1, 1]);
+    }
+    for name in ["utimensat", "futimesat"] {
+        expect(&program(Names::ATTRIBUTES), name, &[3, 0, POINTER], ALLOWED);
+        expect(&program(Names::all().difference(Names::ATTRIBUTES)), name, &[3, 0, 0], DENIED);
+    }
+    for request in [0x4008_6602, 0x401c_5820] {
+        with(Names::ATTRIBUTES, "ioctl", &[3, request, POINTER]);
+    }
+}
+
+#[test]
+fn the_group_that_the_program_was_started_in_is_not_named() {
+    for (name, group) in [("setpriority", 1), ("getpriority", 1), ("ioprio_set", 2)] {
+        expect(&program(Names::all()), name, &[group, 0, 19], DENIED);
+        expect(&program(Names::all()), name, &[group, 7, 19], ALLOWED);
+    }
+    let mut unscoped = program(Names::all());
+    expect(&unscoped, "kill", &[0, 9], ALLOWED);
+    unscoped.signal_scope = false;
+    expect(&unscoped, "kill", &[0, 9], DENIED);
+    expect(&unscoped, "kill", &[7, 9], ALLOWED);
+}
+
+#[test]
 fn no_name_brings_what_reaches_beyond_the_program() {
     for name in [
         "ptrace",

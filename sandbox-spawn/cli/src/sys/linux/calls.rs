@@ -52,12 +52,15 @@ pub(super) fn exit(code: c_int) -> ! {
 
 /// open_tree(2): a detached copy of what is mounted at a path, with everything beneath it.
 pub(super) fn clone_tree(path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
-    let mut flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let place = refer(path)?;
+    let empty = libc::AT_EMPTY_PATH.cast_unsigned();
+    let mut flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | empty;
     if recursive {
         flags |= libc::AT_RECURSIVE.cast_unsigned();
     }
+    let path = c"".as_ptr();
     // SAFETY: the path is a string that outlives the call.
-    descriptor(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
+    descriptor(unsafe { libc::syscall(libc::SYS_open_tree, place.as_raw_fd(), path, flags) })
 }
 
 /// mount_setattr(2): adds attributes to a mount and to all beneath it if `recursive`.
@@ -200,10 +203,29 @@ pub(super) fn make_link(root: &OwnedFd, path: &CStr, text: &CStr) -> Result<(), 
     }
 }
 
-/// open(2) with `O_PATH`: a reference to a path.
+/// openat2(2) with `O_PATH`: a reference to a path without links.
+///
+/// Its links were followed when it was decided what to grant. Whoever owns a directory on the way
+/// could have put one there since, to something that would not have been granted.
 pub(super) fn refer(path: &CStr) -> Result<OwnedFd, Errno> {
-    // SAFETY: the path is a string.
-    descriptor(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) }.into())
+    #[repr(C)]
+    struct How {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    let flags = u64::from((libc::O_PATH | libc::O_CLOEXEC).cast_unsigned());
+    let how = How { flags, mode: 0, resolve: libc::RESOLVE_NO_SYMLINKS };
+    // SAFETY: the path is a string, and the kernel reads as many bytes of `how` as it has.
+    descriptor(unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw const how,
+            mem::size_of_val(&how),
+        )
+    })
 }
 
 /// open(2), write(2) of a whole small text.
@@ -354,4 +376,26 @@ pub(super) fn close_range(first: c_uint, last: c_uint) {
 pub(super) fn replace(number: RawFd, with: &OwnedFd) {
     // SAFETY: the callers replace standard streams, which nothing owns.
     unsafe { libc::dup2(with.as_raw_fd(), number) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::CString, fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_that_was_put_on_the_way_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(base.join("real/beneath")).unwrap();
+        symlink("real", base.join("link")).unwrap();
+        let at = |path: &str| CString::new(base.join(path).into_os_string().into_encoded_bytes());
+        refer(&at("real/beneath").unwrap()).unwrap();
+        for path in ["link", "link/beneath"] {
+            let path = at(path).unwrap();
+            assert_eq!(refer(&path).unwrap_err(), libc::ELOOP);
+            assert_eq!(clone_tree(&path, true).unwrap_err(), libc::ELOOP);
+        }
+    }
 }

@@ -40,4 +40,4 @@ impl Means {
 /// What is said where the private root is not to be had.
 pub(super) const LESSER: &[u8] =
     b"sandbox-spawn: held at the level `landlock`: names and metadata \
-of other files can be seen; chmod, chown, utimes and setxattr by path are refused\n";
+of other files can be seen; chmod, chown, utimes and setxattr are refused\n";

@@ -13,7 +13,7 @@ use super::{
     orphans,
     prepared::Prepared,
     report::{Report, Step},
-    root, signals,
+    root, signals, streams,
 };
 
 /// What a supervisor is handed.
@@ -109,6 +109,9 @@ fn become_program(task: &Task<'_>, parent: u32) -> Result<std::convert::Infallib
     }
     calls::change_directory(&task.prepared.directory)
         .map_err(|errno| Report::new(Step::Directory, errno))?;
+    if task.means != Means::Landlock {
+        streams::reopen_devices();
+    }
     calls::close_on_exec_from(3).map_err(privileges)?;
     confine::confine(task.prepared, task.means)?;
     signals::restore(&task.mask);
