@@ -273,11 +273,13 @@ fn other_processes_cannot_be_named() {
         expect(&everything(), name, &[0, 0, 5], ALLOWED);
         expect(&everything(), name, &[0, 1, 5], GLOBAL);
         expect(&everything(), name, &[1, 0, 5], GLOBAL);
+        expect(&everything(), name, &[2, 0, 5], GLOBAL);
     }
     for name in ["ioprio_get", "ioprio_set"] {
         expect(&everything(), name, &[1, 0, 0], ALLOWED);
         expect(&everything(), name, &[1, 1, 0], GLOBAL);
         expect(&everything(), name, &[2, 0, 0], GLOBAL);
+        expect(&everything(), name, &[3, 0, 0], GLOBAL);
     }
     expect(&everything(), "personality", &[0xffff_ffff], ALLOWED);
     expect(&everything(), "personality", &[0x0040_0000], GLOBAL);

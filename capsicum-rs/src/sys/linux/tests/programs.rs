@@ -207,15 +207,19 @@ fn what_may_only_be_read_is_not_altered_by_descriptor() {
 
 #[test]
 fn the_group_that_the_program_was_started_in_is_not_named() {
-    for (name, group) in [("setpriority", 1), ("getpriority", 1), ("ioprio_set", 2)] {
+    for (name, group) in
+        [("setpriority", 1), ("getpriority", 1), ("ioprio_set", 2), ("ioprio_get", 2)]
+    {
         expect(&program(Names::all()), name, &[group, 0, 19], DENIED);
         expect(&program(Names::all()), name, &[group, 7, 19], ALLOWED);
     }
-    let mut unscoped = program(Names::all());
-    expect(&unscoped, "kill", &[0, 9], ALLOWED);
-    unscoped.signal_scope = false;
-    expect(&unscoped, "kill", &[0, 9], DENIED);
-    expect(&unscoped, "kill", &[7, 9], ALLOWED);
+    for name in ["kill", "rt_sigqueueinfo"] {
+        let mut unscoped = program(Names::all());
+        expect(&unscoped, name, &[0, 9], ALLOWED);
+        unscoped.signal_scope = false;
+        expect(&unscoped, name, &[0, 9], DENIED);
+        expect(&unscoped, name, &[7, 9], ALLOWED);
+    }
 }
 
 #[test]
