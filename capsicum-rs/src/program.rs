@@ -91,6 +91,9 @@ impl<'fd> Program<'fd> {
     /// where Landlock does not hold signals (before ABI 6), unless
     /// [`without_landlock`](Self::without_landlock) says that something else does. [`Error::Threaded`] with more
     /// than one thread.
+    ///
+    /// Everything that can be known is checked before the first change. If the kernel refuses the
+    /// filter all the same, Landlock already holds the process: end it, and execute nothing.
     pub fn enter(self) -> Result<Confined, Error> {
         sys::confine(&sys::Confinement {
             names: self.names,
