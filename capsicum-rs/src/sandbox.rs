@@ -62,12 +62,19 @@ pub struct Sandbox<'fd> {
     grants: Vec<(BorrowedFd<'fd>, Limits)>,
     ceiling: Limits,
     require: Option<Containment>,
+    prefer: Option<Containment>,
     best_effort: bool,
 }
 
 impl Default for Sandbox<'_> {
     fn default() -> Self {
-        Self { grants: Vec::new(), ceiling: Limits::NONE, require: None, best_effort: false }
+        Self {
+            grants: Vec::new(),
+            ceiling: Limits::NONE,
+            require: None,
+            prefer: None,
+            best_effort: false,
+        }
     }
 }
 
@@ -91,9 +98,18 @@ impl<'fd> Sandbox<'fd> {
         self
     }
 
-    /// Refuses to enter at a lower level of containment than this.
+    /// Refuses to enter at a lower level of containment than this. Of the levels at which all grants
+    /// hold, the lowest is entered, since [`Containment::Directories`] changes more of a process:
+    /// state it here, or in [`prefer`](Self::prefer).
     pub fn require(mut self, level: Containment) -> Self {
         self.require = Some(level);
+        self
+    }
+
+    /// Enters at this level of containment where the host offers it, and otherwise at a lower one;
+    /// the reason is then in [`Entered::missing`].
+    pub fn prefer(mut self, level: Containment) -> Self {
+        self.prefer = Some(level);
         self
     }
 
@@ -154,6 +170,7 @@ impl<'fd> Sandbox<'fd> {
                 .collect(),
             ceiling: self.ceiling.clone(),
             require: self.require,
+            prefer: self.prefer,
             best_effort: self.best_effort,
         }
     }
@@ -166,7 +183,7 @@ pub struct Entered {
     /// The level that holds.
     pub containment: Containment,
     /// What was asked for and is not there; empty unless
-    /// [`best_effort`](Sandbox::best_effort) was stated.
+    /// [`best_effort`](Sandbox::best_effort) or [`prefer`](Sandbox::prefer) was stated.
     pub missing: Vec<Missing>,
     /// How many instructions the filter has; 0 where the kernel needs none.
     pub filter_len: usize,
