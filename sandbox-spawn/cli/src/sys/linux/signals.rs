@@ -108,6 +108,14 @@ pub(super) fn ready<const N: usize>(descriptors: [RawFd; N], block: bool) -> [bo
     polled.map(|entry| answer > 0 && entry.revents != 0)
 }
 
+/// poll(2) for a hang-up on a descriptor that may have input.
+pub(super) fn hung_up(descriptor: RawFd) -> bool {
+    let mut polled = libc::pollfd { fd: descriptor, events: 0, revents: 0 };
+    // SAFETY: one entry is passed.
+    let answer = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    answer > 0 && polled.revents & libc::POLLHUP != 0
+}
+
 /// Stops the calling process, as the terminal's stop character would have.
 pub(super) fn stop_self() {
     // SAFETY: takes no pointer.
