@@ -90,7 +90,7 @@ impl Supervisor {
                 if let (Question::Access { mode, flags }, Some(tree)) = (question, tree) {
                     return self.access(&object, tree, mode, flags);
                 }
-                about(caller, object, question)
+                about(caller, &object, question)
             }
         }
     }
@@ -188,7 +188,7 @@ impl Supervisor {
         };
         match found {
             Seen::Above(_) => Err(libc::EACCES),
-            Seen::Object(object, _) => refer(object, flags),
+            Seen::Object(object, _) => refer(&object, flags),
         }
     }
 }
@@ -205,51 +205,59 @@ fn count(length: usize) -> Result<Answer, Errno> {
     i64::try_from(length).map(Answer::Value).map_err(|_| libc::EOVERFLOW)
 }
 
-/// Hands a reference out.
-fn refer(object: OwnedFd, flags: c_int) -> Result<Answer, Errno> {
-    if flags & libc::O_DIRECTORY != 0 && kernel::kind(&object)? != libc::S_IFDIR {
-        return Err(libc::ENOTDIR);
+/// Hands a descriptor out in place of a reference, which the kernel lets nobody hand out (`fget` of
+/// `SECCOMP_IOCTL_NOTIF_ADDFD` knows none): of a directory or a regular file, open for reading, which
+/// the program may do itself. Nothing else is opened, since that may wait or set something off.
+fn refer(object: &OwnedFd, flags: c_int) -> Result<Answer, Errno> {
+    let kind = kernel::kind(object)?;
+    match kind {
+        libc::S_IFDIR => {}
+        _ if flags & libc::O_DIRECTORY != 0 => return Err(libc::ENOTDIR),
+        libc::S_IFREG => {}
+        libc::S_IFLNK => return Err(libc::ELOOP),
+        _ => return Err(libc::EACCES),
     }
-    Ok(Answer::Descriptor { file: object, close_on_exec: flags & libc::O_CLOEXEC != 0 })
+    let file = kernel::open_object(object)?;
+    Ok(Answer::Descriptor { file, close_on_exec: flags & libc::O_CLOEXEC != 0 })
 }
 
 /// Answers from an object.
-fn about(caller: &Caller<'_>, object: OwnedFd, question: Question) -> Result<Answer, Errno> {
+fn about(caller: &Caller<'_>, object: &OwnedFd, question: Question) -> Result<Answer, Errno> {
     match question {
         Question::Status { to, flags } => {
-            caller.write(to, kernel::status(&object, flags)?.bytes())?;
+            caller.write(to, kernel::status(object, flags)?.bytes())?;
         }
         Question::Statx { to, flags, mask } => {
-            caller.write(to, kernel::statx(&object, flags, mask)?.bytes())?;
+            caller.write(to, kernel::statx(object, flags, mask)?.bytes())?;
         }
-        Question::Access { mode, flags } => kernel::access(&object, mode, flags)?,
+        Question::Access { mode, flags } => kernel::access(object, mode, flags)?,
         Question::Link { to, size } => {
             let size = usize::try_from(size).ok().filter(|size| *size > 0).ok_or(libc::EINVAL)?;
-            if kernel::kind(&object)? != libc::S_IFLNK {
+            if kernel::kind(object)? != libc::S_IFLNK {
                 return Err(libc::EINVAL);
             }
-            let text = kernel::read_link(&object)?;
+            let text = kernel::read_link(object)?;
             let text = &text[..text.len().min(size)];
             caller.write(to, text)?;
             return count(text.len());
         }
         Question::FileSystem { to } => {
-            caller.write(to, kernel::file_system(&object)?.bytes())?;
+            caller.write(to, kernel::file_system(object)?.bytes())?;
         }
         Question::Attribute { name, to, size } => {
             let name = caller.string(name, LONGEST_NAME, libc::ERANGE)?;
             let mut value = room(size);
-            let length = kernel::attribute(&object, &name, &mut value)?;
+            let length = kernel::attribute(object, &name, &mut value)?;
             return fill(caller, to, &value, length);
         }
         Question::Attributes { to, size } => {
             let mut list = room(size);
-            let length = kernel::attributes(&object, &mut list)?;
+            let length = kernel::attributes(object, &mut list)?;
             return fill(caller, to, &list, length);
         }
         Question::Watch { by, mask } => {
             let by = caller.descriptor(by)?;
-            return Ok(Answer::Value(kernel::watch(&by, &object, mask)?));
+            return Ok(Answer::Value(kernel::watch(&by, object, mask)?));
         }
         Question::Refer { flags } => return refer(object, flags),
     }
@@ -304,7 +312,10 @@ fn above(caller: &Caller<'_>, path: &[u8], question: Question) -> Result<Answer,
         Question::Link { .. } => return Err(libc::EINVAL),
         Question::Attribute { .. } => return Err(libc::ENODATA),
         Question::Attributes { .. } => {}
-        Question::FileSystem { .. } | Question::Watch { .. } | Question::Refer { .. } => {
+        Question::FileSystem { to } => {
+            caller.write(to, kernel::blank_file_system().bytes())?;
+        }
+        Question::Watch { .. } | Question::Refer { .. } => {
             return Err(libc::EACCES);
         }
     }

@@ -73,6 +73,14 @@ pub(super) fn refer(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, E
     owned(unsafe { libc::openat(directory.as_raw_fd(), path.as_ptr(), flags) }.into())
 }
 
+/// open(2) for reading, of a directory or a regular file: these do not wait for anybody.
+pub(super) fn open_object(object: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let link = own_link(object);
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the path is a string.
+    owned(unsafe { libc::open(link.as_ptr().cast(), flags) }.into())
+}
+
 /// openat(2) for reading and writing, of a path of this process's own making.
 pub(super) fn open(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let flags = libc::O_RDWR | libc::O_CLOEXEC;
@@ -331,6 +339,15 @@ impl Raw for libc::statfs {
 pub(super) fn blank_status() -> libc::stat {
     // SAFETY: it is made of numbers.
     unsafe { mem::zeroed() }
+}
+
+/// What statfs(2) says of the root of a sandbox that has one of its own: an empty file system in
+/// memory.
+pub(super) fn blank_file_system() -> libc::statfs {
+    // SAFETY: it is made of numbers.
+    let mut status: libc::statfs = unsafe { mem::zeroed() };
+    (status.f_type, status.f_bsize, status.f_namelen) = (libc::TMPFS_MAGIC, 4096, 255);
+    status
 }
 
 /// The same for statx(2).
