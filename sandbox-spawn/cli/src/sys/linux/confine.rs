@@ -81,7 +81,10 @@ pub(super) fn confine(
     } else {
         match enter(HELD) {
             // Landlock before ABI 6 does not hold signals: then there are none to others.
-            Err(Error::Unenforceable { .. }) => enter(HELD.difference(Names::SIGNALS)),
+            // If that was not the reason, the first one is.
+            Err(reason @ Error::Unenforceable { .. }) => {
+                enter(HELD.difference(Names::SIGNALS)).map_err(|_| reason)
+            }
             other => other,
         }
     };
