@@ -44,7 +44,7 @@ pub(crate) struct Host {
 
 /// Copies a program, in a process of its own: a child that another test happens to start would
 /// hold it open for writing for a while, and it could not be executed.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let status = Command::new("/bin/cp").arg("-p").args([from, to]).status().unwrap();
     assert!(status.success(), "{} cannot be copied", from.display());
 }

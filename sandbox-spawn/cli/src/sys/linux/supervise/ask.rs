@@ -214,7 +214,8 @@ fn refer(object: &OwnedFd, flags: c_int) -> Result<Answer, Errno> {
         libc::S_IFDIR => {}
         _ if flags & libc::O_DIRECTORY != 0 => return Err(libc::ENOTDIR),
         libc::S_IFREG => {}
-        libc::S_IFLNK => return Err(libc::ELOOP),
+        // What fchmodat(3) looks for, which opens a reference to see whether it is a link.
+        libc::S_IFLNK => return Err(libc::EOPNOTSUPP),
         _ => return Err(libc::EACCES),
     }
     let file = kernel::open_object(object)?;

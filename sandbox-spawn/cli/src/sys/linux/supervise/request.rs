@@ -127,6 +127,14 @@ fn others(flags: c_int) -> c_int {
     flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)
 }
 
+/// The flags of stat calls that say nothing of the path.
+fn of_status(flags: c_int) -> Result<c_int, Errno> {
+    let others = others(flags);
+    // The kernel does not look at unknown ones where the path is empty.
+    let known = libc::AT_NO_AUTOMOUNT | libc::AT_STATX_SYNC_TYPE;
+    if others & !known == 0 { Ok(others) } else { Err(libc::EINVAL) }
+}
+
 /// Flags of calls that take none but those of the path.
 fn no_others(flags: c_int) -> Result<(), Errno> {
     if others(flags) == 0 { Ok(()) } else { Err(libc::EINVAL) }
@@ -139,11 +147,11 @@ pub(super) fn request(call: &Caller<'_>) -> Result<Request, Errno> {
     let bits = |argument| call.int(argument) as u32;
     Ok(match call.number() {
         libc::SYS_newfstatat => {
-            Ask(at(int(0), word(1), int(3)), Status { to: word(2), flags: others(int(3)) })
+            Ask(at(int(0), word(1), int(3)), Status { to: word(2), flags: of_status(int(3))? })
         }
         libc::SYS_statx => Ask(
             at(int(0), word(1), int(2)),
-            Statx { to: word(4), flags: others(int(2)), mask: bits(3) },
+            Statx { to: word(4), flags: of_status(int(2))?, mask: bits(3) },
         ),
         libc::SYS_faccessat => Ask(from(int(0), word(1)), Access { mode: int(2), flags: 0 }),
         libc::SYS_faccessat2 => {
