@@ -101,8 +101,12 @@ pub(super) fn take(descriptor: &OwnedFd) -> Option<Arrived> {
 
 /// poll(2) for input or a hang-up on any of some descriptors; says which are ready.
 pub(super) fn ready<const N: usize>(descriptors: [RawFd; N], block: bool) -> [bool; N] {
+    ready_within(descriptors, if block { -1 } else { 0 })
+}
+
+/// The same, within so many milliseconds; without end for -1.
+pub(super) fn ready_within<const N: usize>(descriptors: [RawFd; N], timeout: c_int) -> [bool; N] {
     let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    let timeout = if block { -1 } else { 0 };
     // SAFETY: the array has N entries.
     let answer = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
     polled.map(|entry| answer > 0 && entry.revents != 0)

@@ -15,8 +15,11 @@ use super::{
     prepared::Prepared,
     report::{Report, Step},
     root, signals, streams,
-    supervise::{self, Ready, Trees, handover},
+    supervise::{self, Answering, Ready, Trees, handover},
 };
+
+/// What it ends with where the program is cut off: 128 + SIGKILL.
+pub(super) const CUT_OFF: u8 = 137;
 
 /// What a supervisor is handed.
 pub(super) struct Task<'t> {
@@ -181,21 +184,28 @@ fn serve(
     alive: &OwnedFd,
     mut answers: Option<(OwnedFd, Ready)>,
 ) -> u8 {
+    let mut answering: Option<Answering> = None;
     loop {
         // poll(2) looks at no negative number.
         let socket = answers.as_ref().map_or(-1, |(socket, _)| socket.as_raw_fd());
+        let timeout = if answering.is_some() { supervise::PATIENCE } else { -1 };
         let [signal, gone, listener] =
-            signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd(), socket], true);
+            signals::ready_within([arrivals.as_raw_fd(), alive.as_raw_fd(), socket], timeout);
         if gone {
-            // 128 + SIGKILL; nobody reads it.
-            return 137;
+            return CUT_OFF;
+        }
+        if !(signal || listener)
+            && let Some(answering) = &mut answering
+        {
+            answering.look();
         }
         if listener && let Some((socket, ready)) = answers.take() {
-            // Without a listener the program did not start, or it gets no answers and cannot wait.
-            if let Some(listener) = handover::receive(&socket)
-                && ready.start(listener).is_err()
-            {
-                return crate::NOTHING_RUN;
+            // Without a listener the program did not start.
+            match handover::receive(&socket).map(|listener| ready.start(listener)) {
+                None => {}
+                Some(Ok(started)) => answering = Some(started),
+                // It gets no answers.
+                Some(Err(_)) => return CUT_OFF,
             }
         }
         if !signal {

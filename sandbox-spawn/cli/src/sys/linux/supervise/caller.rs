@@ -18,7 +18,7 @@ use super::{
     super::calls::Errno,
     kernel,
     listener::{Listener, Waiting},
-    trees::{At, Cursor, Trees, string},
+    trees::{Cursor, Trees, string},
 };
 
 /// As much as is read at once: no page is entered that what comes before did not lead to.
@@ -150,15 +150,9 @@ impl<'s> Caller<'s> {
             [b'/', ..] => &path[..],
             _ => return Err(libc::ENOTDIR),
         };
-        let cursor = trees.cursor(path)?;
-        let same = match cursor.directory(trees) {
-            Some(directory) => {
-                kernel::identity(directory)? == kernel::identity_at(self.processes.as_fd(), &link)?
-            }
-            None => matches!(cursor.at, At::Above),
-        };
+        let identity = kernel::identity_at(self.processes.as_fd(), &link)?;
         self.listener.waits(self.waiting.id)?;
-        if same { Ok(cursor) } else { Err(libc::ENOENT) }
+        trees.same_directory(path, identity)
     }
 
     /// An argument as what the kernel takes it for: its low half.

@@ -23,7 +23,10 @@ mod walk;
 use std::{
     fs,
     os::fd::{AsRawFd, OwnedFd, RawFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 pub(super) use self::trees::Trees;
@@ -34,9 +37,12 @@ use self::{
 };
 use super::calls::{self, Errno};
 
-/// How many calls are answered at once: one that waits for a slow file system does not hold up the
-/// others.
-const THREADS: usize = 4;
+/// How many threads answer at most. One does, as long as it gets on: to wake another for each call
+/// costs more than the answer. Where one waits for a slow file system, another takes over.
+const MOST_THREADS: usize = 8;
+
+/// How long a call may take before another thread is started, in milliseconds.
+pub(super) const PATIENCE: i32 = 100;
 
 /// What a call comes to.
 enum Answer {
@@ -51,6 +57,9 @@ struct Supervisor {
     /// The directory of proc(5).
     processes: OwnedFd,
     listener: Listener,
+    /// How many calls arrived, and how many of them were answered.
+    arrived: AtomicU64,
+    answered: AtomicU64,
 }
 
 /// All that answering needs, before there is a listener.
@@ -72,23 +81,57 @@ impl Ready {
     }
 
     /// Starts to answer, in threads that end with the process; and with them, it.
-    pub(super) fn start(self, listener: OwnedFd) -> Result<(), Errno> {
-        let listener = Listener::new(listener)?;
-        let supervisor =
-            Arc::new(Supervisor { trees: self.trees, processes: self.processes, listener });
-        for _ in 0..THREADS {
-            let supervisor = Arc::clone(&supervisor);
-            let answer = move || {
-                // Without an answer a caller waits for good: then everything is to end.
-                let guard = EndOfAll;
-                supervisor.answer_all();
-                std::mem::forget(guard);
-            };
-            std::thread::Builder::new()
-                .spawn(answer)
-                .map_err(|error| error.raw_os_error().unwrap_or(libc::EAGAIN))?;
-        }
+    pub(super) fn start(self, listener: OwnedFd) -> Result<Answering, Errno> {
+        let supervisor = Arc::new(Supervisor {
+            trees: self.trees,
+            processes: self.processes,
+            listener: Listener::new(listener)?,
+            arrived: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+        });
+        let mut answering = Answering { supervisor, threads: 0, arrived: 0 };
+        answering.add_thread()?;
+        Ok(answering)
+    }
+}
+
+/// The threads that answer.
+#[derive(Debug)]
+pub(super) struct Answering {
+    supervisor: Arc<Supervisor>,
+    threads: usize,
+    /// How many calls had arrived when it was looked last.
+    arrived: u64,
+}
+
+impl Answering {
+    fn add_thread(&mut self) -> Result<(), Errno> {
+        let supervisor = Arc::clone(&self.supervisor);
+        let answer = move || {
+            // Without an answer a caller waits for good: then everything is to end.
+            let guard = EndOfAll;
+            supervisor.answer_all();
+            std::mem::forget(guard);
+        };
+        std::thread::Builder::new()
+            .spawn(answer)
+            .map_err(|error| error.raw_os_error().unwrap_or(libc::EAGAIN))?;
+        self.threads += 1;
         Ok(())
+    }
+
+    /// To be called every [`PATIENCE`]: starts another thread where all are held up.
+    pub(super) fn look(&mut self) {
+        let answered = self.supervisor.answered.load(Ordering::Relaxed);
+        let arrived = self.supervisor.arrived.load(Ordering::Relaxed);
+        let held_up = arrived == self.arrived
+            && arrived.saturating_sub(answered) >= self.threads as u64
+            && self.threads < MOST_THREADS;
+        self.arrived = arrived;
+        if held_up {
+            // Where there can be no more threads, those that are there must do.
+            let _ = self.add_thread();
+        }
     }
 }
 
@@ -97,13 +140,14 @@ struct EndOfAll;
 
 impl Drop for EndOfAll {
     fn drop(&mut self) {
-        calls::exit(crate::NOTHING_RUN.into());
+        calls::exit(super::supervisor::CUT_OFF.into());
     }
 }
 
 impl Supervisor {
     fn answer_all(&self) {
         while let Some(waiting) = self.listener.receive() {
+            self.arrived.fetch_add(1, Ordering::Relaxed);
             match self.answer(waiting) {
                 Ok(Answer::Value(value)) => self.listener.answer(waiting.id, Ok(value)),
                 Ok(Answer::Descriptor { file, close_on_exec }) => {
@@ -111,6 +155,7 @@ impl Supervisor {
                 }
                 Err(errno) => self.listener.answer(waiting.id, Err(errno)),
             }
+            self.answered.fetch_add(1, Ordering::Relaxed);
         }
     }
 

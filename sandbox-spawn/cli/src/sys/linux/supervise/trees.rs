@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     ffi::CString,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
         prepared::{Content, Prepared, Shown},
         report::{Report, Step},
     },
-    kernel,
+    kernel::{self, Identity},
 };
 
 /// A granted directory, or file.
@@ -46,26 +47,28 @@ pub(super) enum Entry {
 }
 
 /// Where a lookup has come to: a directory, or a granted file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cursor {
     pub(super) path: Vec<u8>,
     pub(super) at: At,
 }
 
 /// What a cursor is on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum At {
     /// A directory above what is granted, of which the program sees nothing but that it is there.
     Above,
     /// Something of a tree: its top, or what this refers to.
-    Beneath(usize, Option<OwnedFd>),
+    Beneath(usize, Option<Arc<OwnedFd>>),
 }
 
 /// What is granted.
 #[derive(Debug)]
 pub(in super::super) struct Trees {
-    trees: Vec<Tree>,
+    all: Vec<Tree>,
     entries: HashMap<Vec<u8>, Entry>,
+    /// Where the last path started that was not absolute, and what that was.
+    recent: Mutex<Option<(Cursor, Identity)>>,
 }
 
 /// The path of what a path is in; `None` for the root.
@@ -76,14 +79,14 @@ fn parent(path: &[u8]) -> Option<&[u8]> {
 impl Trees {
     /// Opens what is granted.
     pub(in super::super) fn new(prepared: &Prepared<'_>) -> Result<Self, Report> {
-        let mut all = Self { trees: Vec::new(), entries: HashMap::new() };
+        let mut trees = Self { all: Vec::new(), entries: HashMap::new(), recent: Mutex::new(None) };
         for (index, content) in prepared.contents.iter().enumerate() {
             let Content::Shown(Shown { path, directory, attributes, optional, .. }) = content
             else {
                 continue;
             };
             match calls::refer(path) {
-                Ok(top) => all.add(
+                Ok(top) => trees.add(
                     path.to_bytes(),
                     Tree {
                         top,
@@ -101,10 +104,10 @@ impl Trees {
             let path = [b"/", place.at.to_bytes()].concat();
             // One that is gone, or none any more, leads nowhere.
             let Ok(link) = calls::refer_to_link(&string(path.clone())) else { continue };
-            all.enter_above(&path);
-            all.entries.entry(path).or_insert(Entry::Link(link, text.to_bytes().to_vec()));
+            trees.enter_above(&path);
+            trees.entries.entry(path).or_insert(Entry::Link(link, text.to_bytes().to_vec()));
         }
-        Ok(all)
+        Ok(trees)
     }
 
     fn add(&mut self, path: &[u8], tree: Tree) {
@@ -113,12 +116,12 @@ impl Trees {
         while let Some(next) = parent(above) {
             above = next;
             if let Some(Entry::Tree(outer)) = self.entries.get(above) {
-                self.trees[*outer].nested = true;
+                self.all[*outer].nested = true;
             }
         }
         // What is above comes first, so that nothing is both.
-        self.entries.insert(path.to_vec(), Entry::Tree(self.trees.len()));
-        self.trees.push(tree);
+        self.entries.insert(path.to_vec(), Entry::Tree(self.all.len()));
+        self.all.push(tree);
     }
 
     fn enter_above(&mut self, path: &[u8]) {
@@ -135,11 +138,11 @@ impl Trees {
             Entry::Link(link, _) => Some(link.as_raw_fd()),
             Entry::Tree(_) | Entry::Above => None,
         });
-        self.trees.iter().map(|tree| tree.top.as_raw_fd()).chain(links)
+        self.all.iter().map(|tree| tree.top.as_raw_fd()).chain(links)
     }
 
     pub(super) fn tree(&self, index: usize) -> &Tree {
-        &self.trees[index]
+        &self.all[index]
     }
 
     pub(super) fn entry(&self, path: &[u8]) -> Option<&Entry> {
@@ -164,7 +167,7 @@ impl Trees {
             Some((tree, b"")) => At::Beneath(tree, None),
             Some((tree, rest)) => {
                 let directory = self.open_beneath(tree, rest, libc::O_DIRECTORY)?;
-                At::Beneath(tree, Some(directory))
+                At::Beneath(tree, Some(Arc::new(directory)))
             }
             None if matches!(self.entries.get(path), Some(Entry::Above)) => At::Above,
             None => return Err(libc::ENOENT),
@@ -172,11 +175,32 @@ impl Trees {
         Ok(Cursor { path: path.to_vec(), at })
     }
 
+    /// The directory at a path, which must be the one with this identity; what is not there, or is
+    /// not the same any more, is `ENOENT`.
+    pub(super) fn same_directory(&self, path: &[u8], same: Identity) -> Result<Cursor, Errno> {
+        // Not held while anything is opened, which may wait.
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((cursor, identity)) = &*recent()
+            && *identity == same
+            && cursor.path == path
+        {
+            return Ok(cursor.clone());
+        }
+        let cursor = self.cursor(path)?;
+        if let Some(directory) = cursor.directory(self) {
+            if kernel::identity(directory)? != same {
+                return Err(libc::ENOENT);
+            }
+            *recent() = Some((cursor.clone(), same));
+        }
+        Ok(cursor)
+    }
+
     /// What is at a path from the top of a tree, without following a link.
     fn open_beneath(&self, tree: usize, rest: &[u8], flags: i32) -> Result<OwnedFd, Errno> {
         let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS;
         let flags = flags | libc::O_NOFOLLOW;
-        kernel::open_beneath(self.trees[tree].top.as_fd(), &string(rest.to_vec()), flags, resolve)
+        kernel::open_beneath(self.all[tree].top.as_fd(), &string(rest.to_vec()), flags, resolve)
     }
 
     /// The tree in which an object is that a program has open, and a reference to it that was opened
@@ -185,7 +209,7 @@ impl Trees {
         let path = kernel::path_of(object).ok()?;
         let (tree, rest) = self.deciding(&path)?;
         let found = if rest.is_empty() {
-            self.trees[tree].top.try_clone().ok()?
+            self.all[tree].top.try_clone().ok()?
         } else {
             self.open_beneath(tree, rest, 0).ok()?
         };
@@ -205,7 +229,7 @@ impl Cursor {
         match &self.at {
             At::Above => None,
             At::Beneath(tree, None) => Some(trees.tree(*tree).top.as_fd()),
-            At::Beneath(_, Some(file)) => Some(file.as_fd()),
+            At::Beneath(_, Some(file)) => Some((**file).as_fd()),
         }
     }
 }

@@ -6,7 +6,10 @@
 //! directory that was found so. What is above the trees is known by name, and nothing is opened
 //! there at all.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 use super::{
     super::calls::Errno,
@@ -20,6 +23,9 @@ const MOST_LINKS: u32 = 40;
 /// How often what is left of a path is tried at once; a path that leads from tree to tree would
 /// make it a square.
 const MOST_LEAPS: u32 = 8;
+
+/// How long the path of a directory may become on the way: what is kept of it has a cap.
+const DEEPEST: usize = 16 * kernel::LONGEST;
 
 /// How a path is looked up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,11 +164,10 @@ impl Trees {
         }
         match at.at {
             At::Above => Ok(Found::Above(at.path)),
-            At::Beneath(tree, Some(file)) => Ok(Found::Object(file, Some(tree))),
-            At::Beneath(tree, None) => {
-                let top = self.tree(tree).top.try_clone();
-                let top = top.map_err(|error| error.raw_os_error().unwrap_or(libc::EMFILE))?;
-                Ok(Found::Object(top, Some(tree)))
+            At::Beneath(tree, file) => {
+                let file = file.as_deref().unwrap_or(&self.tree(tree).top).try_clone();
+                let file = file.map_err(|error| error.raw_os_error().unwrap_or(libc::EMFILE))?;
+                Ok(Found::Object(file, Some(tree)))
             }
         }
     }
@@ -171,6 +176,9 @@ impl Trees {
     fn step(&self, at: &Cursor, name: &[u8]) -> Result<Stepped, Errno> {
         self.must_be_a_directory(at)?;
         let path = [&at.path[..], b"/", name].concat();
+        if path.len() > DEEPEST {
+            return Err(libc::ENAMETOOLONG);
+        }
         let beneath = match at.at {
             At::Beneath(tree, _) => Some(tree),
             At::Above => None,
@@ -195,7 +203,7 @@ impl Trees {
         let name = string(name.to_vec());
         let file = kernel::open_beneath(directory.as_fd(), &name, libc::O_NOFOLLOW, resolve)?;
         match kernel::kind(&file)? {
-            libc::S_IFDIR => Ok(cursor(At::Beneath(tree, Some(file)))),
+            libc::S_IFDIR => Ok(cursor(At::Beneath(tree, Some(Arc::new(file))))),
             libc::S_IFLNK => {
                 let text = kernel::read_link(&file)?;
                 if text.is_empty() { Err(libc::ENOENT) } else { Ok(Stepped::Link(file, text)) }
