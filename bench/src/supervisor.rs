@@ -97,7 +97,7 @@ fn real_tree(base: &Path) -> Result<bool> {
 }
 
 /// Prints the tables.
-pub(crate) fn print(rounds: u32) -> Result<()> {
+pub(crate) fn print(rounds: usize) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let base = fs::canonicalize(directory.path())?;
     fs::create_dir(base.join("dir"))?;
@@ -132,7 +132,7 @@ pub(crate) fn print(rounds: u32) -> Result<()> {
 }
 
 /// `git status`, which asks of every file.
-fn git_status(rounds: u32) -> Result<()> {
+fn git_status(rounds: usize) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let base = fs::canonicalize(directory.path())?.join("tree");
     if !real_tree(&base)? {
@@ -141,7 +141,7 @@ fn git_status(rounds: u32) -> Result<()> {
     }
     let words = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain"];
     let listed = command(&[], &base, &["git", "ls-files"])?.output()?;
-    let files = listed.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let files = String::from_utf8_lossy(&listed.stdout).lines().count();
     let rounds = rounds.clamp(1, 50);
     println!(
         "`git status` of this project ({files} files), start and end of the sandbox included, \
