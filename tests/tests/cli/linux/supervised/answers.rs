@@ -70,6 +70,9 @@ fn questions(base: &Path) {
     }
     let made = write.join("file");
     tell("access: write out", with(libc::SYS_faccessat, &made, &[CWD, PATH, 2]));
+    with(libc::SYS_fchmodat, &made, &[CWD, PATH, 0o755]).unwrap();
+    tell("access: execute out", with(libc::SYS_faccessat, &made, &[CWD, PATH, 1]));
+    tell("access: execute", with(libc::SYS_faccessat, base.join("probe"), &[CWD, PATH, 1]));
     tell(
         "access: write through a link",
         with(libc::SYS_faccessat, read.join("across"), &[CWD, PATH, 2]),
@@ -164,6 +167,8 @@ fn questions_are_answered_as_by_the_kernel() {
                 ("access: write", "EROFS"),
                 ("access: mode 8", "EINVAL"),
                 ("access: write out", "0"),
+                ("access: execute out", "EACCES"),
+                ("access: execute", "0"),
                 ("access: write through a link", "0"),
                 ("access: above", "0"),
                 ("access: read above", "EACCES"),

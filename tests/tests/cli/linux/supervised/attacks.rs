@@ -199,10 +199,20 @@ fn changes(base: &Path) {
     let name = string(write.join("other"));
     let nameless = open(write.join("other"), libc::O_RDWR).unwrap();
     sys(libc::SYS_unlinkat, &[CWD, name.as_ptr().addr(), 0]).unwrap();
+    // As the kernel would call it.
+    std::fs::write(write.join("other (deleted)"), "").unwrap();
     tell("nameless", sys(libc::SYS_fchmod, &[nameless, 0o777]));
     let mut ends = [0_i32; 2];
     sys(libc::SYS_pipe2, &[ends.as_mut_ptr().addr(), 0]).unwrap();
     tell("a pipe", sys(libc::SYS_fchmod, &[ends[0] as usize, 0o777]));
+    // A directory that is gone, and one by its name.
+    with(libc::SYS_mkdirat, write.join("gone"), &[CWD, PATH, 0o755]).unwrap();
+    with(libc::SYS_chdir, write.join("gone"), &[PATH]).unwrap();
+    with(libc::SYS_unlinkat, write.join("gone"), &[CWD, PATH, libc::AT_REMOVEDIR as usize])
+        .unwrap();
+    with(libc::SYS_mkdirat, write.join("gone (deleted)"), &[CWD, PATH, 0o755]).unwrap();
+    std::fs::write(write.join("gone (deleted)/file"), "").unwrap();
+    tell("gone", size(CWD, "file", 0));
 }
 
 #[test]
@@ -227,6 +237,7 @@ fn nothing_but_what_may_be_written_is_altered() {
             ("chmod of it: secret", "ENOENT"),
             ("nameless", "EPERM"),
             ("a pipe", "EPERM"),
+            ("gone", "ENOENT"),
         ];
         let mut names = Vec::new();
         for (what, errno) in [

@@ -71,6 +71,29 @@ fn what_is_outside_is_not_there() {
 }
 
 #[test]
+fn of_nested_grants_the_longest_decides() {
+    on_each(&SEEING, |host| {
+        for directory in ["in", "in/out"] {
+            host.make_dir(directory);
+        }
+        let [read, written] = ["in/file", "in/out/file"].map(|name| host.make_file(name, ""));
+        std::os::unix::fs::symlink("out/file", host.path("in/link")).unwrap();
+        let [outer, inner] = ["in", "in/out"].map(|name| host.path(name));
+        let options = ["--read", outer.to_str().unwrap(), "--write", inner.to_str().unwrap()];
+        let script = format!(
+            "cd {}; chmod 600 out/file && test -w out/file && chmod 604 link && test -w link \
+             && test -w out/../out/file && ! test -w file && ! test -w out/../file \
+             && ! chmod 600 file 2> /dev/null && ! chmod 600 out/../file 2> /dev/null && echo done",
+            outer.display()
+        );
+        let done = host.run(&options, &script);
+        assert_eq!(text(&done), "done\n", "{}", errors(&done));
+        assert_eq!(fs::metadata(written).unwrap().mode() & 0o7777, 0o604);
+        assert_eq!(fs::metadata(read).unwrap().mode() & 0o7777, 0o644);
+    });
+}
+
+#[test]
 fn tar_packs_and_unpacks_with_modes_and_times() {
     if !is_here("/usr/bin/tar") {
         return;

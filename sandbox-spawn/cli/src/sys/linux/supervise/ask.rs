@@ -322,3 +322,17 @@ fn above(caller: &Caller<'_>, path: &[u8], question: Question) -> Result<Answer,
     }
     Ok(Answer::Value(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_a_procfs_is_not_seen() {
+        assert!(seen(calls::refer(c"/").unwrap(), None).is_ok());
+        for path in [c"/proc", c"/proc/version"] {
+            let object = calls::refer(path).unwrap();
+            assert!(matches!(seen(object, None), Err(libc::EACCES)), "{path:?}");
+        }
+    }
+}
