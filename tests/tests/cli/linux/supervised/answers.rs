@@ -22,6 +22,7 @@ fn questions(base: &Path) {
     tell("size by dots", size(CWD, read.join("dir/sub/../../file"), 0));
     tell("size by dots into another grant", size(CWD, read.join("dir/../../out/file"), 0));
     tell("a loop", size(CWD, read.join("loop"), 0));
+    tell("an absolute loop", size(CWD, read.join("circle"), 0));
     tell("nothing there", size(CWD, read.join("none"), 0));
     tell("beneath a file", size(CWD, read.join("file/none"), 0));
     tell("a file with a slash", size(CWD, base.join("in/file/"), 0));
@@ -129,6 +130,7 @@ fn questions_are_answered_as_by_the_kernel() {
                 ("size by dots", "10"),
                 ("size by dots into another grant", "5"),
                 ("a loop", "ELOOP"),
+                ("an absolute loop", "ELOOP"),
                 ("nothing there", "ENOENT"),
                 ("beneath a file", "ENOTDIR"),
                 ("a file with a slash", "ENOTDIR"),
@@ -230,6 +232,9 @@ fn references(base: &Path) {
     tell("openat2 without links", open2(Path::new("link"), how(path, unlinked), 24));
     let across = open2(&read.join("across"), how(path, unlinked), 24);
     tell("openat2 without links, across", across);
+    let there = "../in/".repeat(12) + "link";
+    tell("openat2 without links, step by step", open2(Path::new(&there), how(path, unlinked), 24));
+    tell("openat2 step by step", whole(open2(Path::new(&there), how(path, 0), 24)));
     tell("openat2 for reading", open2(Path::new("file"), how(0, 0), 24));
     tell("openat2, short", open2(Path::new("file"), how(path, 0), 16));
     tell("openat2, longer", whole(open2(Path::new("file"), how(path, 0), 32)));
@@ -270,6 +275,8 @@ fn references_are_handed_out_and_close_on_exec_is_kept() {
                 ("openat2 in its root", "10"),
                 ("openat2 without links", "ELOOP"),
                 ("openat2 without links, across", "ELOOP"),
+                ("openat2 without links, step by step", "ELOOP"),
+                ("openat2 step by step", "10"),
                 ("openat2 for reading", "ENOSYS"),
                 ("openat2, short", "EINVAL"),
                 ("openat2, longer", "10"),

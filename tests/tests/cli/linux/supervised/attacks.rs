@@ -10,9 +10,15 @@ use std::{
 };
 
 use super::{
+    super::{
+        host::{Offers, on_each},
+        lifetime::{start, until_all_have_ended},
+    },
     SECRET_SIZE, as_expected, mode, within,
     within::{CWD, EMPTY, NOFOLLOW, PATH, open, say, size, status, string, sys, tell, with},
 };
+
+use crate::deadline::finish;
 
 /// How long each race is run.
 const RACE: Duration = Duration::from_millis(700);
@@ -470,5 +476,22 @@ fn many_callers_get_their_own_answers_and_dead_ones_hold_nobody_up() {
     let test = "linux::supervised::attacks::many_callers_get_their_own_answers_and_dead_ones_hold_nobody_up";
     within(test, storm, |_, said| {
         as_expected(said, &[("wrong answers", "0"), ("afterwards", "10")]);
+    });
+}
+
+/// The supervisor is the wrapper's one child.
+#[test]
+fn the_program_ends_with_its_supervisor() {
+    on_each(&[Offers::All, Offers::NoNamespaces], |host| {
+        let script = "trap '' HUP TERM INT; (setsid sleep 1000 &); echo ready; \
+                      while :; do test -e /usr; done";
+        let (child, reader) = start(&mut host.shell(&["--level", "landlock"], script));
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let supervisor = fs::read_to_string(children).unwrap();
+        let supervisor: libc::pid_t = supervisor.trim().parse().unwrap();
+        // SAFETY: takes no pointer; the wrapper, its parent, has not reaped it.
+        assert_eq!(unsafe { libc::kill(supervisor, libc::SIGKILL) }, 0);
+        until_all_have_ended(reader);
+        assert_eq!(finish(child).status.code(), Some(128 + libc::SIGKILL));
     });
 }

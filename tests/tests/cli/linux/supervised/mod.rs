@@ -38,6 +38,7 @@ fn furnish(host: &Host) {
         ("in/absolute", &base.join("in/file")),
         ("in/across", &base.join("out/file")),
         ("in/loop", Path::new("loop")),
+        ("in/circle", &base.join("in/circle")),
         ("in/up", Path::new("../secret")),
         ("in/away", &base.join("secret")),
         ("in/hidden", &base.join("hidden")),

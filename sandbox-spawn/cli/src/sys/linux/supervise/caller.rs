@@ -86,7 +86,8 @@ impl<'s> Caller<'s> {
         Ok(self.string(from, kernel::LONGEST, libc::ENAMETOOLONG)?.into_bytes())
     }
 
-    /// Writes to its memory; `EFAULT` where it cannot.
+    /// Writes to its memory; `EFAULT` where it cannot. A page that it may not write itself is written
+    /// where it is its own private copy, which changes nothing for anybody else.
     pub(super) fn write(&self, to: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.memory.write_all_at(bytes, to).map_err(|_| libc::EFAULT)
     }
