@@ -34,6 +34,9 @@ pub(crate) struct Request {
     /// The level to reach where the host offers it.
     #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has one level"))]
     pub(crate) prefer: Option<Containment>,
+    /// Whether a broker opens what lies beneath directories that arrive later.
+    #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "the kernel needs none"))]
+    pub(crate) broker: bool,
     /// Whether to enter where not everything that was asked for is to be had.
     pub(crate) best_effort: bool,
 }

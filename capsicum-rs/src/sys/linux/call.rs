@@ -1,6 +1,7 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the Linux backend.
 
 pub(super) mod mounts;
+pub(super) mod notify;
 pub(super) mod privilege;
 
 use std::{
@@ -330,6 +331,18 @@ pub(super) fn readable(fd: RawFd, timeout: Duration) -> io::Result<bool> {
     let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
     // SAFETY: `poll` is an array of one.
     check_int(unsafe { libc::poll(&raw mut poll, 1, millis) }).map(|ready| ready > 0)
+}
+
+/// The descriptor at a number that nobody else in this process owns.
+pub(super) fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller, a process of its own, has closed all others and passes what is left.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// getppid(2).
+pub(super) fn parent() -> libc::pid_t {
+    // SAFETY: always succeeds.
+    unsafe { libc::getppid() }
 }
 
 /// Ends the process at once, without exit handlers.

@@ -133,7 +133,7 @@ impl Compiler<'_> {
                 Step::Allow(when) => self.verdict(self.policy.allowed(when)),
                 Step::Refuse(_, refusal) => self.refuse(*refusal),
                 Step::Need(_, need) => {
-                    let unmet = self.refuse(Refusal::NotCapable);
+                    let unmet = self.verdict(self.policy.unmet(*need));
                     self.need(*need, next, unmet)
                 }
             };
@@ -199,6 +199,7 @@ impl Compiler<'_> {
             | Need::Whole(arg)
             | Need::Loose(arg)
             | Need::Contained(arg)
+            | Need::Known(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;

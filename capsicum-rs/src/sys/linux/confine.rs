@@ -58,6 +58,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: landlock.is_some_and(Landlock::scopes),
         addressable: open.into_iter().any(open::Open::addressable),
         reopens: false,

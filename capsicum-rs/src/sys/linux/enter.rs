@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::{
     bpf::Insn,
+    broker::Broker,
     call, directories,
     landlock::{Landlock, Rules, conflict},
     limit,
@@ -63,6 +64,7 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     let mut policy = policy(request, record, &open)?;
     let landlock = level(request, &policy, &open, &mut shortfalls)?;
     policy.landlock = landlock.is_some();
+    policy.brokered = brokered(request, &policy, already, &mut shortfalls)?;
     let root = private_root(request, record, already, &mut policy, &open, &mut shortfalls)?;
     let containment = match (policy.directories, policy.landlock) {
         (true, _) => Containment::Directories,
@@ -89,6 +91,8 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let mut record = record::lock();
     let Checked { policy, containment, missing, program, rules, root } = check(request, &record)?;
 
+    // Before there is a filter: it is not restricted.
+    let broker = policy.brokered.then(Broker::start).transpose()?;
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
     if held_by_landlock {
@@ -119,14 +123,27 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     } else {
         Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
     };
-    if let Err(error) = limit::install(&program) {
-        if let Some(soft) = cores {
-            let _ = call::core_limit(soft);
+    let installed = match &broker {
+        None => limit::install(&program).map(|()| None),
+        Some(_) => limit::install_supervised(&program).map(Some),
+    };
+    let listener = match installed {
+        Ok(listener) => listener,
+        Err(error) => {
+            if let Some(soft) = cores {
+                let _ = call::core_limit(soft);
+            }
+            if held_by_landlock {
+                end("the filter", &error.to_string());
+            }
+            return Err(error);
         }
-        if held_by_landlock {
-            end("the filter", &error.to_string());
-        }
-        return Err(error);
+    };
+    // It has a listener of its own then; this process must keep none.
+    if let (Some(broker), Some(listener)) = (broker, listener)
+        && let Err(reason) = broker.take(&listener)
+    {
+        end("the broker", &reason);
     }
 
     record.ceiling = policy.ceiling;
@@ -174,6 +191,7 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: false,
         addressable: false,
         reopens: false,
@@ -259,6 +277,31 @@ fn level(
         }
     }
     Ok(None)
+}
+
+/// Whether there is to be a broker.
+fn brokered(
+    request: &Request,
+    policy: &Policy,
+    already: bool,
+    shortfalls: &mut Shortfalls,
+) -> Result<bool, Error> {
+    if !request.broker {
+        return Ok(false);
+    }
+    let reason = if already {
+        "the process is in capability mode, and can start none".to_owned()
+    } else if !policy.landlock {
+        "it answers for lookups at the level Landlock, which is not to be had".to_owned()
+    } else if open::threads()? > 1 {
+        "it answers for one thread: enter before starting threads".to_owned()
+    } else if let Err(error) = call::action_available(libc::SECCOMP_RET_USER_NOTIF) {
+        format!("the kernel's filters cannot notify it: {error}")
+    } else {
+        return Ok(true);
+    };
+    shortfalls.add("a broker".to_owned(), reason)?;
+    Ok(false)
 }
 
 /// The level `Directories`, where it is asked for: the policy of it, and the root that is to be

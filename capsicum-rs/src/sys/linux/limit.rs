@@ -135,6 +135,7 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: true,
         addressable: false,
         reopens: false,

@@ -7,6 +7,7 @@
 //! [`enter`](mod@enter), [`limit`](mod@limit) and [`confine`](mod@confine) install.
 
 mod bpf;
+mod broker;
 mod call;
 mod compile;
 mod confine;

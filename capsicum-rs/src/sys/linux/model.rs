@@ -3,7 +3,7 @@
 use super::{
     ENOTCAPABLE,
     policy::{Policy, Verdict, X32},
-    rule::{Need, Refusal, Step, When},
+    rule::{Need, Step, When},
     syscalls::{Arch, Row, table},
 };
 
@@ -44,6 +44,7 @@ impl Policy {
             | Need::Whole(arg)
             | Need::Loose(arg)
             | Need::Contained(arg)
+            | Need::Known(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => self.meets(need, &self.held(low(arg)), 0),
             Need::Ioctl(arg, request) => self.meets(need, &self.held(low(arg)), low(request)),
@@ -74,7 +75,7 @@ impl Policy {
                     return self.refuse(*refusal);
                 }
                 Step::Need(when, need) if all(when) && !self.need(*need, args) => {
-                    return self.refuse(Refusal::NotCapable);
+                    return self.unmet(*need);
                 }
                 _ => {}
             }

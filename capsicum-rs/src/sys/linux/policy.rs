@@ -28,6 +28,7 @@ pub(super) enum Kind {
 }
 
 /// What is known of the object behind a pinned number.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Object {
     /// It is open for reading only, so that no mapping of it can be made writable.
@@ -36,6 +37,8 @@ pub(super) struct Object {
     pub(super) addressless: bool,
     /// It is a directory that leads no further than its tree.
     pub(super) contained: bool,
+    /// It is a directory that was open at entry.
+    pub(super) known: bool,
 }
 
 /// What a number may be used for.
@@ -64,6 +67,8 @@ pub(super) struct Policy {
     pub(super) arrives: bool,
     /// Whether stat by a path that may be empty reaches nothing that the rights would not.
     pub(super) statable: bool,
+    /// Whether a broker answers lookups from directories that are not known.
+    pub(super) brokered: bool,
     /// Whether Landlock holds signals.
     pub(super) signal_scope: bool,
     /// Whether some descriptor that has the ceiling is a socket that takes addresses.
@@ -105,6 +110,14 @@ impl Policy {
     /// What becomes of a call that is refused so.
     pub(super) fn refuse(&self, refusal: Refusal) -> Verdict {
         self.refusal(refusal).map_or(Verdict::Allow, Verdict::Refuse)
+    }
+
+    /// What becomes of a call whose descriptor does not meet this.
+    pub(super) fn unmet(&self, need: Need) -> Verdict {
+        match need {
+            Need::Known(_) => Verdict::Notify,
+            _ => self.refuse(Refusal::NotCapable),
+        }
     }
 
     /// What becomes of a call without a row.
@@ -156,6 +169,7 @@ impl Policy {
             Fact::Capability => self.capability,
             Fact::Landlock => self.landlock,
             Fact::Directories => self.directories,
+            Fact::Brokered => self.brokered,
             Fact::Statable => self.directories && self.statable,
             Fact::SignalScope => self.signal_scope,
             Fact::Executes => self.all().any(|held| held.rights.contains(Rights::FEXECVE)),
@@ -206,6 +220,7 @@ impl Policy {
             Need::Ioctl(..) => requests::taken(limits).contains(&request),
             Need::Whole(_) => !self.narrow(limits),
             Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
+            Need::Known(_) => object.known,
             Need::Contained(_) => object.contained || !self.arrives,
             Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
             Need::Message(_) => {

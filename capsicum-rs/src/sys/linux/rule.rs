@@ -75,7 +75,9 @@ pub(super) enum Fact {
     Landlock,
     /// The root is private and empty, and directories lead no further than their trees.
     Directories,
-    /// The same, and stat by a path that may be empty reaches nothing that the rights would not.
+    /// A broker looks up what is beneath directories that arrive later.
+    Brokered,
+    /// The same as `Directories`, and stat by a path that may be empty reaches nothing that the rights would not.
     Statable,
     /// Landlock keeps signals within the processes that entered.
     SignalScope,
@@ -111,6 +113,9 @@ pub(super) enum Need {
     /// The descriptor leads no further than its tree: it is known to, or no directory of another
     /// process can arrive.
     Contained(Arg),
+    /// The descriptor is a directory that was open at entry, so that Landlock holds lookups from it.
+    /// Where it is not, the call is not refused but left to the broker.
+    Known(Arg),
     /// The descriptor is not pinned: another object may take its number.
     Loose(Arg),
     /// No pinned descriptor is in the range from the first to the second argument.

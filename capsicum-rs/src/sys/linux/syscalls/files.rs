@@ -134,6 +134,9 @@ const OPENAT: &[Step] = &[
     Step::Need(&[When::Any(2, bits(libc::O_CREAT))], Need::Right(0, Rights::CREATE)),
     Step::Need(&[When::Any(2, bits(libc::O_TRUNC))], Need::Right(0, Rights::FTRUNCATE)),
     Step::Need(&[When::Any(2, bits(libc::O_SYNC))], Need::Right(0, Rights::FSYNC)),
+    // Landlock has rules for what was open at entry; a broker answers for the rest, if there is one.
+    // It is given no references: it could hand out none.
+    Step::Need(&[When::Fact(Fact::Brokered), When::Clear(2, bits(libc::O_PATH))], Need::Known(0)),
     Step::Allow(&[]),
 ];
 

@@ -52,17 +52,17 @@ prop_compose! {
         ceiling in limits(),
         granted in collection::btree_map(
             descriptor(),
-            (limits(), any::<[bool; 3]>()),
+            (limits(), any::<[bool; 4]>()),
             0..60,
         ),
-        facts in any::<[bool; 8]>(),
+        facts in any::<[bool; 9]>(),
     ) -> Policy {
         Policy {
             kind,
             granted: granted
                 .into_iter()
-                .map(|(number, (limits, [read_only, addressless, contained]))| {
-                    (number, Held { limits, object: Object { read_only, addressless, contained } })
+                .map(|(number, (limits, [read_only, addressless, contained, known]))| {
+                    (number, Held { limits, object: Object { read_only, addressless, contained, known } })
                 })
                 .collect(),
             ceiling,
@@ -71,6 +71,7 @@ prop_compose! {
             directories: facts[5],
             arrives: facts[6],
             statable: facts[7],
+            brokered: facts[8],
             signal_scope: facts[2],
             addressable: facts[3],
             reopens: facts[4],

@@ -49,6 +49,9 @@ fn by_steps(policy: &Policy, steps: &[Reduced], args: &[u64; 6]) -> Verdict {
             Action::Request(arg, request, groups) => groups
                 .iter()
                 .any(|(these, taken)| these.contains(low(*arg)) && taken.contains(&low(*request))),
+            // What is left to the broker is not refused.
+            Action::Brokered(arg, these) if these.contains(low(*arg)) => true,
+            Action::Brokered(..) => return ALLOWED,
             Action::Without(first, last, runs) => {
                 runs.iter().all(|(from, to)| low(*first) > *to || low(*last) < *from)
             }
