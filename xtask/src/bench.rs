@@ -110,7 +110,8 @@ fn text(figures: &str, rounds: u32) -> Result<String> {
         "on the machine that it names. *Bare* is the same call without a sandbox, *ours* after\n\
          `Sandbox::enter`. The other columns are the same allowlist with the same checks of\n\
          descriptors, compiled by `seccompiler` and by libseccomp, as it comes and with its search\n\
-         tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\n",
+         tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\
+         The last two tables are of programs under `sandbox-spawn run`.\n\n",
     );
     writeln!(page, "```text\n{}\n```", figures.trim())?;
     Ok(page)

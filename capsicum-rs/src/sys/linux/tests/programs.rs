@@ -421,6 +421,7 @@ fn who_may_not_alter_modes_makes_no_file_that_takes_on_ids() {
         ("open", [POINTER, 0o101, 0o4755, 0]),
         ("openat", [CWD, POINTER, 0o101, 0o4755]),
         ("creat", [POINTER, 0o4755, 0, 0]),
+        ("mknod", [POINTER, 0o104_755, 0, 0]),
         ("mknodat", [CWD, POINTER, 0o104_755, 0]),
     ] {
         expect(&program(Names::all()), name, &args, ALLOWED);

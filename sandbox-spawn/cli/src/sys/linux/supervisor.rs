@@ -1,7 +1,7 @@
 //! The process between the wrapper and the program. At the level `directories` it is process 1 of
 //! the program's namespace, and everything in there ends with it. At the level `landlock` it is
 //! the one that orphans come to, and it kills what is left; and it answers the calls that Landlock
-//! does not see, see [`supervise`](super::supervise).
+//! does not see, see [`mod@supervise`].
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 

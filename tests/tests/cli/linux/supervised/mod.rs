@@ -59,7 +59,6 @@ fn run(host: &Host, test: &str) -> Said {
     let base = base.to_str().unwrap().trim_end_matches('/').to_owned();
     let words = [
         "run",
-        "--quiet",
         "--level",
         "landlock",
         "--read",
@@ -78,6 +77,8 @@ fn run(host: &Host, test: &str) -> Said {
     command.stdin(fs::File::open(host.path("secret")).unwrap());
     let output = output(&mut command);
     let text = text(&output);
+    // Otherwise nothing here is about the supervisor.
+    assert!(errors(&output).contains("with a supervisor"), "{}", errors(&output));
     assert_eq!(output.status.code(), Some(0), "{text}{}", errors(&output));
     let said: Said = text
         .lines()
