@@ -20,6 +20,7 @@ pub(crate) mod process;
 mod record;
 mod requests;
 mod rule;
+mod search;
 mod support;
 mod syscalls;
 
