@@ -9,6 +9,10 @@ use std::{
 
 use super::bpf::Insn;
 
+mod ask;
+
+pub(super) use ask::*;
+
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -27,14 +31,11 @@ pub(super) fn prctl(option: u32, arg: libc::c_ulong) -> io::Result<libc::c_int> 
 /// seccomp(2) with `SECCOMP_SET_MODE_FILTER`: installs a program for every thread of the process.
 /// A thread that cannot follow is an error (`ESRCH`), and nothing has changed then.
 pub(super) fn install(program: &[Insn]) -> io::Result<()> {
-    let filter: Vec<libc::sock_filter> = program
-        .iter()
-        .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
-        .collect();
-    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | FLAG_TSYNC_ESRCH;
-    // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
+    // SAFETY: an `Insn` is laid out as a `sock_filter`, `len` of them are there until after the
+    // call, and the kernel copies them.
     check(unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     })
@@ -174,15 +175,20 @@ pub(super) fn file_system(fd: RawFd) -> io::Result<libc::c_long> {
 
 /// The mount, as mountinfo numbers it: `stx_mnt_id` of statx(2), which Linux 5.8 and newer state.
 pub(super) fn mount_of(fd: RawFd) -> io::Result<Option<u64>> {
+    let stat = statx(fd, libc::STATX_MNT_ID)?;
+    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+}
+
+/// statx(2) of a descriptor.
+fn statx(fd: RawFd, mask: libc::c_uint) -> io::Result<libc::statx> {
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
-    let (path, at, mask) = (c"", stat.as_mut_ptr(), libc::STATX_MNT_ID);
+    let (path, at) = (c"", stat.as_mut_ptr());
     // SAFETY: the path is a C string, and the kernel writes a `struct statx`.
     check(unsafe {
         libc::syscall(libc::SYS_statx, fd, path.as_ptr(), libc::AT_EMPTY_PATH, mask, at)
     })?;
     // SAFETY: zeroed before and filled by the kernel; it is made of numbers.
-    let stat = unsafe { stat.assume_init() };
-    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// getsockopt(2) of an integer at `SOL_SOCKET`.

@@ -154,8 +154,8 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
             (number, Held { limits, object: object.unwrap_or_default() })
         })
         .collect();
-    policy.reopens =
-        open.iter().any(|open| policy.narrow(&policy.held(open.number).limits) && open.unmounted());
+    let narrow = |open: &Open| policy.narrow(&policy.held(open.number).limits);
+    policy.reopens = open::some_unmounted(open.iter().copied().filter(narrow));
     policy.addressable = open
         .iter()
         .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());

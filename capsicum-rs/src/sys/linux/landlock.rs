@@ -187,13 +187,16 @@ pub(super) fn directory(fd: RawFd) -> bool {
     })
 }
 
+/// A ruleset that is there to be asked, by [`unmounted`].
+pub(super) fn question() -> std::io::Result<OwnedFd> {
+    call::landlock_create_ruleset(Access::READ_FILE.bits(), 0)
+}
+
 /// Whether a descriptor is of a file system that is never mounted, by asking Landlock, which takes
 /// no rule for those.
-pub(super) fn unmounted(fd: RawFd) -> bool {
-    call::landlock_create_ruleset(Access::READ_FILE.bits(), 0).is_ok_and(|ruleset| {
-        call::landlock_add_rule(ruleset.as_raw_fd(), fd, Access::READ_FILE.bits())
-            .is_err_and(|error| error.raw_os_error() == Some(libc::EBADFD))
-    })
+pub(super) fn unmounted(question: RawFd, fd: RawFd) -> bool {
+    call::landlock_add_rule(question, fd, Access::READ_FILE.bits())
+        .is_err_and(|error| error.raw_os_error() == Some(libc::EBADFD))
 }
 
 /// Rules in the making.

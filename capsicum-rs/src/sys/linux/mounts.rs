@@ -1,0 +1,198 @@
+//! Mounts, as the process sees them: whether procfs can be reached from a directory.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    rc::Rc,
+};
+
+use super::{
+    call,
+    open::{Open, failed},
+};
+use crate::Error;
+
+/// `f_type` of procfs.
+const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
+
+/// What the process sees of mounts, as far as it was looked at.
+#[derive(Default)]
+pub(super) struct Mounts {
+    /// By mount: where beneath it procfs is mounted; `None` where the kernel does not say.
+    beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
+    table: OnceCell<Table>,
+}
+
+/// The whole of `/proc/self/mountinfo`.
+struct Table {
+    ids: BTreeSet<u64>,
+    procfs: Vec<PathBuf>,
+}
+
+impl Table {
+    fn read() -> Result<Self, Error> {
+        // Files of procfs state no size, and what reads them without one does so in many bits.
+        let mut text = Vec::with_capacity(1 << 15);
+        File::open("/proc/self/mountinfo")
+            .and_then(|mut file| file.read_to_end(&mut text))
+            .map_err(failed("/proc/self/mountinfo"))?;
+        Ok(Self::parse(&text))
+    }
+
+    /// proc(5): `id parent major:minor root point options … - type source options`.
+    fn parse(table: &[u8]) -> Self {
+        let mut mounts = Self { ids: BTreeSet::new(), procfs: Vec::new() };
+        for line in table.split(|byte| *byte == b'\n') {
+            let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+            let id: Option<u64> =
+                fields.first().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+            mounts.ids.extend(id);
+            let separator = fields.iter().position(|field| *field == b"-");
+            let kind = separator.and_then(|at| fields.get(at + 1));
+            if kind.is_some_and(|kind| *kind == b"proc")
+                && let Some(point) = fields.get(4)
+            {
+                mounts.procfs.push(OsString::from_vec(unescape(point)).into());
+            }
+        }
+        mounts
+    }
+}
+
+/// Where procfs is mounted beneath a mount: listmount(2) and statmount(2), Linux 6.8. It is an error
+/// also where the mount is not one of this process's.
+fn procfs_beneath(mount: u64) -> io::Result<Rc<[PathBuf]>> {
+    let mut points = Vec::new();
+    for mount in call::mounts_beneath(mount)? {
+        if call::mounted_kind(mount)? == PROC_SUPER_MAGIC.cast_unsigned() {
+            points.push(PathBuf::from(OsString::from_vec(call::mount_point(mount)?)));
+        }
+    }
+    Ok(points.into())
+}
+
+impl Mounts {
+    /// Nothing is read before it is asked for.
+    #[allow(clippy::unnecessary_wraps)]
+    pub(super) fn read() -> Result<Self, Error> {
+        Ok(Self::default())
+    }
+
+    fn beneath(&self, mount: u64) -> Option<Rc<[PathBuf]>> {
+        let mut beneath = self.beneath.borrow_mut();
+        beneath.entry(mount).or_insert_with(|| procfs_beneath(mount).ok()).clone()
+    }
+
+    fn table(&self) -> Result<&Table, Error> {
+        if let Some(table) = self.table.get() {
+            return Ok(table);
+        }
+        let table = Table::read()?;
+        Ok(self.table.get_or_init(|| table))
+    }
+
+    /// Why a lookup beneath this directory could reach procfs, whose magic links lead to every
+    /// descriptor and to the root; `None` where it could not.
+    pub(super) fn reach_procfs(&self, directory: Open) -> Option<String> {
+        let number = directory.number;
+        if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
+            return Some("it is on procfs, whose links lead to every descriptor".to_owned());
+        }
+        let mount = call::unique_mount_of(directory.fd()).ok().flatten();
+        let beneath = mount.and_then(|mount| self.beneath(mount));
+        let points = match &beneath {
+            Some(points) => points,
+            None => match self.in_table(directory) {
+                Ok(points) => points,
+                Err(reason) => return Some(reason),
+            },
+        };
+        if points.is_empty() {
+            return None;
+        }
+        let path = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+        if !path.is_absolute() {
+            return Some("its path cannot be known".to_owned());
+        }
+        let point = points.iter().find(|point| point.starts_with(&path))?;
+        Some(format!(
+            "procfs is mounted beneath it, on {}, and its links lead to every descriptor",
+            point.display()
+        ))
+    }
+
+    /// Where procfs is mounted at all, by the table, which must have the directory's mount.
+    fn in_table(&self, directory: Open) -> Result<&[PathBuf], String> {
+        let table = self.table().map_err(|error| format!("mounts cannot be known: {error}"))?;
+        let mount = call::mount_of(directory.fd()).ok().flatten().or_else(|| {
+            let number = directory.number;
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
+            info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+        });
+        if mount.is_some_and(|mount| table.ids.contains(&mount)) {
+            return Ok(&table.procfs);
+        }
+        Err("its mount is not one of this process's, so that what is mounted beneath cannot be \
+             known"
+            .to_owned())
+    }
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let digits = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match octal {
+            Some(byte) if *first == b'\\' => {
+                plain.push(byte);
+                rest = &tail[3..];
+            }
+            _ => {
+                plain.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_names_procfs_also_where_its_path_has_spaces() {
+        let mounts = Table::parse(
+            b"22 1 8:1 / / rw shared:1 - ext4 /dev/root rw\n\
+              23 22 0:5 / /my\\040root/proc rw,nosuid shared:2 master:3 - proc proc rw\n",
+        );
+        assert_eq!(mounts.ids, [22, 23].into());
+        assert_eq!(mounts.procfs, [PathBuf::from("/my root/proc")]);
+    }
+
+    #[test]
+    fn the_kernel_and_its_table_say_the_same_of_procfs() {
+        use std::os::fd::AsRawFd;
+
+        let root = File::open("/").expect("the root");
+        let mount = call::unique_mount_of(root.as_raw_fd()).ok().flatten();
+        let Some(Ok(mut asked)) = mount.map(|mount| procfs_beneath(mount).map(|p| p.to_vec()))
+        else {
+            println!("SKIPPED: listmount(2) and statmount(2) are not to be had (Linux 6.8)");
+            return;
+        };
+        let mut read = Table::read().expect("mountinfo").procfs;
+        asked.sort();
+        read.sort();
+        assert_eq!(asked, read);
+        assert!(!read.is_empty(), "this test reads procfs");
+    }
+}
