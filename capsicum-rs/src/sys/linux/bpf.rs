@@ -132,8 +132,8 @@ pub(super) struct Assembler {
 
 impl Default for Assembler {
     fn default() -> Self {
-        // Room for what programs mostly have: memory that is touched first costs most here.
-        Self { parts: Vec::with_capacity(768), known: vec![0; 2048] }
+        // Room for what programs mostly have. Memory that is touched first costs most here.
+        Self { parts: Vec::with_capacity(640), known: vec![0; 1024] }
     }
 }
 
@@ -152,7 +152,7 @@ impl Assembler {
         let node = Node(self.parts.len() as u32);
         self.parts.push(part);
         self.known[at] = node.0 + 1;
-        if self.parts.len() * 2 > self.known.len() {
+        if self.parts.len() * 4 > self.known.len() * 3 {
             self.grow();
         }
         node
@@ -235,13 +235,12 @@ impl Assembler {
 
     /// The program, from its first instruction: what is reached from `start`.
     pub(super) fn finish(self, start: Node) -> Vec<Insn> {
-        let nowhere = vec![NOWHERE; self.parts.len()];
-        let mut layout = Layout {
-            reversed: Vec::with_capacity(self.parts.len()),
-            places: nowhere.clone(),
-            relays: nowhere,
-            parts: self.parts,
-        };
+        // The memory of the table is there already, and longer than what is asked for.
+        let mut places = self.known;
+        places.truncate(self.parts.len());
+        places.fill(NOWHERE);
+        let reversed = Vec::with_capacity(self.parts.len());
+        let mut layout = Layout { parts: self.parts, reversed, places, relays: Vec::new() };
         layout.write_all(start);
         layout.reversed.reverse();
         layout.reversed
@@ -260,8 +259,8 @@ struct Layout {
     reversed: Vec<Insn>,
     /// By node: how many instructions follow it.
     places: Vec<u32>,
-    /// By node: how many follow the latest jump to it.
-    relays: Vec<u32>,
+    /// Jumps to nodes that are far, the latest last: how many follow each.
+    relays: Vec<(Node, u32)>,
 }
 
 impl Layout {
@@ -336,19 +335,21 @@ impl Layout {
     /// A place from which a node is reached, near enough for a conditional jump that is written
     /// after at most one more relay.
     fn near(&mut self, to: Node) -> u32 {
-        let near = |place: u32| place != NOWHERE && self.distance(place) < REACH;
-        let (place, relay) = (self.places[to.index()], self.relays[to.index()]);
+        let near = |place: u32| self.distance(place) < REACH;
+        let place = self.places[to.index()];
         if near(place) {
             return place;
         }
-        if near(relay) {
-            return relay;
+        let relays = self.relays.iter().rev().take_while(|(_, relay)| near(*relay));
+        if let Some((_, relay)) = relays.into_iter().find(|(node, _)| *node == to) {
+            return *relay;
         }
         if self.parts[to.index()].is_ending() {
             self.write(to);
             return self.places[to.index()];
         }
-        self.relays[to.index()] = self.jump(place);
-        self.relays[to.index()]
+        let relay = self.jump(place);
+        self.relays.push((to, relay));
+        relay
     }
 }

@@ -133,7 +133,10 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         }
         granted.insert(number, limits.clone());
     }
-    let open_at = |number: u32| open.iter().find(|open| open.number == number).copied();
+    let open_at = |number: u32| {
+        let found = open.binary_search_by_key(&number, |open| open.number);
+        found.ok().map(|at| open[at])
+    };
     let mut policy = Policy {
         kind: Kind::Enter,
         granted: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Read},
-    os::unix::ffi::OsStringExt,
+    os::{fd::AsRawFd, unix::ffi::OsStringExt},
     path::PathBuf,
     rc::Rc,
 };
@@ -26,6 +26,8 @@ pub(super) struct Mounts {
     /// By mount: where beneath it procfs is mounted; `None` where the kernel does not say.
     beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
     table: OnceCell<Table>,
+    /// `/proc/self/fd`.
+    links: OnceCell<File>,
 }
 
 /// The whole of `/proc/self/mountinfo`.
@@ -115,7 +117,7 @@ impl Mounts {
         if points.is_empty() {
             return None;
         }
-        let path = fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+        let path = self.path(number).unwrap_or_default();
         if !path.is_absolute() {
             return Some("its path cannot be known".to_owned());
         }
@@ -124,6 +126,20 @@ impl Mounts {
             "procfs is mounted beneath it, on {}, and its links lead to every descriptor",
             point.display()
         ))
+    }
+
+    /// The path of a descriptor, by its link.
+    fn path(&self, number: u32) -> io::Result<PathBuf> {
+        let links = if let Some(links) = self.links.get() {
+            links
+        } else {
+            let opened = File::open("/proc/self/fd")?;
+            self.links.get_or_init(|| opened)
+        };
+        match call::link_at(links.as_raw_fd(), number) {
+            Some(path) => Ok(OsString::from_vec(path).into()),
+            None => fs::read_link(format!("/proc/self/fd/{number}")),
+        }
     }
 
     /// Where procfs is mounted at all, by the table, which must have the directory's mount.
@@ -180,8 +196,6 @@ mod tests {
 
     #[test]
     fn the_kernel_and_its_table_say_the_same_of_procfs() {
-        use std::os::fd::AsRawFd;
-
         let root = File::open("/").expect("the root");
         let mount = call::unique_mount_of(root.as_raw_fd()).ok().flatten();
         let Some(Ok(mut asked)) = mount.map(|mount| procfs_beneath(mount).map(|p| p.to_vec()))

@@ -121,7 +121,7 @@ pub(super) fn failed(what: &str) -> impl FnOnce(io::Error) -> Error + '_ {
     move |error| Error::system(what, error)
 }
 
-/// Every open descriptor, close-on-exec ones included.
+/// Every open descriptor, close-on-exec ones included, in the order of their numbers.
 ///
 /// Every number below the end of the process's table is tried, where the end can be told. Otherwise
 /// they are read from procfs, or in capability mode, where there is none, every number that may be
@@ -139,8 +139,9 @@ pub(super) fn descriptors(capability: bool) -> Result<Vec<Open>, Error> {
         what: "the ceiling on open descriptors".to_owned(),
         reason: format!("they cannot be listed: /proc/self/fd: {error}; mount procfs"),
     })?;
-    let numbers: Vec<u32> =
+    let mut numbers: Vec<u32> =
         listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
     // The descriptor of the listing itself is closed again.
     Ok(numbers.into_iter().filter_map(|number| open_at(number, false)).collect())
 }

@@ -51,7 +51,7 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a ring is mapped, by asking for the mappings of files one after the other.
+/// Whether a ring is mapped, by asking for the shared mappings of files one after the other.
 fn queried(maps: &File) -> io::Result<bool> {
     let maps = maps.as_raw_fd();
     let mut address = 0;

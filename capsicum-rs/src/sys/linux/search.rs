@@ -26,7 +26,8 @@ pub(super) struct Runs(Vec<Run>);
 impl Runs {
     /// These numbers, which ascend, lead to nodes of their own, and all others to `other`.
     pub(super) fn of(leaves: impl IntoIterator<Item = (u32, Node)>, other: Node) -> Self {
-        let mut runs = Self(Vec::new());
+        let leaves = leaves.into_iter();
+        let mut runs = Self(Vec::with_capacity(leaves.size_hint().0 / 2 + 4));
         let mut next = Some(0);
         for (number, leaf) in leaves {
             if let Some(from) = next.filter(|from| *from < number) {
@@ -97,7 +98,10 @@ fn cut(runs: &[Run]) -> usize {
         let usual = usual.map(|(_, count)| *count).max().unwrap_or(0);
         // One boundary for each run but the first, against one comparison for each exception.
         let exceptions = at + 1 - usual;
-        if exceptions <= CHAIN && at - exceptions.min(at) > saved {
+        if exceptions > CHAIN {
+            break;
+        }
+        if at - exceptions.min(at) > saved {
             (best, saved) = (at + 1, at - exceptions);
         }
     }
@@ -127,23 +131,24 @@ fn halve(asm: &mut Assembler, word: Option<u32>, stretches: &[(u32, Node)]) -> N
 
 /// The rules that are compiled already, by where they are: rows share them.
 pub(super) struct Compiled {
-    /// At the hash of each, or behind it.
-    rules: Vec<Option<(Rule, Node)>>,
-    count: usize,
+    rules: Vec<(Rule, Node)>,
+    /// At the hash of each, or behind it: its place, and one more.
+    known: [u8; 512],
 }
 
 impl Default for Compiled {
     fn default() -> Self {
-        Self { rules: vec![None; 256], count: 0 }
+        Self { rules: Vec::with_capacity(128), known: [0; 512] }
     }
 }
 
 impl Compiled {
     /// The node of a rule.
     pub(super) fn get(&mut self, rule: Rule, compile: impl FnOnce() -> Node) -> Node {
-        let mask = self.rules.len() - 1;
+        let mask = self.known.len() - 1;
         let mut at = rule.as_ptr().addr().wrapping_mul(0x9e37_79b9) >> 12 & mask;
-        while let Some((known, node)) = self.rules[at] {
+        while let Some(place) = self.known[at].checked_sub(1) {
+            let (known, node) = self.rules[usize::from(place)];
             if std::ptr::eq(known, rule) {
                 return node;
             }
@@ -151,9 +156,9 @@ impl Compiled {
         }
         let node = compile();
         // Of more, should there ever be so many, the last ones are compiled again.
-        if self.count < self.rules.len() / 2 {
-            self.rules[at] = Some((rule, node));
-            self.count += 1;
+        if let Ok(place) = u8::try_from(self.rules.len() + 1) {
+            self.known[at] = place;
+            self.rules.push((rule, node));
         }
         node
     }

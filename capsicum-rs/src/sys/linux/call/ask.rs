@@ -66,10 +66,10 @@ struct MapQuery {
 
 /// `PROCMAP_QUERY` (Linux 6.11).
 const PROCMAP_QUERY: libc::c_ulong = 0xc068_6611;
-/// `PROCMAP_QUERY_COVERING_OR_NEXT_VMA | PROCMAP_QUERY_FILE_BACKED_VMA`.
-const NEXT_OF_FILES: u64 = 0x10 | 0x20;
+/// `PROCMAP_QUERY_COVERING_OR_NEXT_VMA`, `_FILE_BACKED_VMA`, `_VMA_SHARED`.
+const NEXT_SHARED: u64 = 0x10 | 0x20 | 0x08;
 
-/// A mapping of a file.
+/// A shared mapping of a file: what is written to a private one stays the process's own.
 pub(in super::super) struct Mapping {
     /// The address behind it.
     pub(in super::super) end: u64,
@@ -79,13 +79,13 @@ pub(in super::super) struct Mapping {
 
 fn map_query(maps: RawFd, query: &mut MapQuery) -> io::Result<()> {
     query.size = size_of::<MapQuery>() as u64;
-    query.flags = NEXT_OF_FILES;
+    query.flags = NEXT_SHARED;
     // SAFETY: the kernel reads and writes a `struct procmap_query`, and writes names to the address
     // in it, where the callers have as much room as they say.
     check(unsafe { libc::ioctl(maps, PROCMAP_QUERY, &raw mut *query) }.into()).map(drop)
 }
 
-/// The mapping of a file at an address, or the next one; `None` behind the last.
+/// The shared mapping of a file at an address, or the next one; `None` behind the last.
 pub(in super::super) fn mapping(maps: RawFd, address: u64) -> io::Result<Option<Mapping>> {
     let mut query = MapQuery { address, ..MapQuery::default() };
     match map_query(maps, &mut query) {
@@ -95,7 +95,7 @@ pub(in super::super) fn mapping(maps: RawFd, address: u64) -> io::Result<Option<
     }
 }
 
-/// The name of the mapping of a file that ends there, as far as `name` has room; a longer one is an
+/// The name of the shared mapping of a file that ends there, as far as `name` has room; a longer one is an
 /// error (`ENAMETOOLONG`).
 pub(in super::super) fn mapping_name(
     maps: RawFd,
@@ -119,6 +119,28 @@ pub(in super::super) fn unique_mount_of(fd: RawFd) -> io::Result<Option<u64>> {
     const UNIQUE: u32 = 0x4000;
     let stat = super::statx(fd, UNIQUE)?;
     Ok((stat.stx_mask & UNIQUE != 0).then_some(stat.stx_mnt_id))
+}
+
+/// readlinkat(2) of a number in `/proc/self/fd`; `None` for an error or a long path.
+pub(in super::super) fn link_at(links: RawFd, number: u32) -> Option<Vec<u8>> {
+    let mut digits = [0_u8; 11];
+    let (mut first, mut rest) = (digits.len() - 1, number);
+    loop {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(rest % 10).ok()?;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let mut path = [0_u8; 256];
+    // SAFETY: the name ends with a zero, and the kernel writes no more than the path has room for.
+    let len = unsafe {
+        let name = digits[first..].as_ptr().cast();
+        libc::readlinkat(links, name, path.as_mut_ptr().cast(), path.len())
+    };
+    let len = usize::try_from(len).ok().filter(|len| *len < path.len())?;
+    Some(path[..len].to_vec())
 }
 
 /// `struct mnt_id_req` of linux/mount.h, in its first version.
@@ -161,7 +183,7 @@ pub(in super::super) fn mounts_beneath(mount: u64) -> io::Result<Vec<u64>> {
     }
 }
 
-/// `struct statmount` of linux/mount.h as far as it is looked at, with its strings.
+/// `struct statmount` of linux/mount.h as far as it is looked at, with room for a short string.
 #[repr(C)]
 struct MountState {
     size: u32,
@@ -175,7 +197,7 @@ struct MountState {
     root: u32,
     point: u32,
     more: [u64; 50],
-    strings: [u8; 4096 + 64],
+    strings: [u8; 256],
 }
 
 /// `STATMOUNT_SB_BASIC` and `STATMOUNT_MNT_POINT`.
@@ -212,7 +234,7 @@ pub(in super::super) fn mounted_kind(mount: u64) -> io::Result<u64> {
     Ok(unsafe { (*state.as_ptr()).magic })
 }
 
-/// Where it is mounted, as a path from the process's root.
+/// Where it is mounted, as a path from the process's root; a long one is an error (`EOVERFLOW`).
 pub(in super::super) fn mount_point(mount: u64) -> io::Result<Vec<u8>> {
     let mut state = MaybeUninit::zeroed();
     mount_state(mount, MNT_POINT, &mut state, usize::MAX)?;
