@@ -45,8 +45,8 @@ pub(super) fn install(program: &[Insn]) -> io::Result<()> {
 /// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
 /// caller's handler of SIGCHLD does not hear of it.
 pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {
-    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; the
-    // callers have one thread, so that the child may do whatever the parent may.
+    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; it makes
+    // system calls only, which is what a child of a threaded process may.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, 0, 0_usize, 0_usize, 0_usize, 0_usize) })?;
     if pid == 0 {
@@ -125,9 +125,9 @@ pub(super) fn landlock_add_rule(ruleset: RawFd, parent_fd: RawFd, access: u64) -
 }
 
 /// landlock_restrict_self(2).
-pub(super) fn landlock_restrict_self(ruleset: RawFd) -> io::Result<()> {
+pub(super) fn landlock_restrict_self(ruleset: RawFd, flags: u32) -> io::Result<()> {
     // SAFETY: the call takes no pointers.
-    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) }).map(drop)
 }
 
 /// A descriptor that the kernel has just made.

@@ -189,9 +189,8 @@ fn level(
     let required = request.require.unwrap_or(Containment::Descriptors);
     let probed = Landlock::probe();
     let threads = open::threads()?;
-    let single = threads == 1;
-    let offered =
-        if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
+    let held = probed.as_ref().is_ok_and(|landlock| landlock.restricts(threads));
+    let offered = if held { Containment::Landlock } else { Containment::Descriptors };
     match required {
         Containment::Capsicum => {
             let reason = "it is FreeBSD's".to_owned();
@@ -205,7 +204,7 @@ fn level(
     }
     let threaded = || Error::Threaded { threads, what: "Landlock, which holds lookups," };
     match probed {
-        Ok(landlock) if single => return Ok(Some(landlock)),
+        Ok(landlock) if held => return Ok(Some(landlock)),
         Ok(_) if required == Containment::Landlock => return Err(threaded()),
         Err(reason) if required == Containment::Landlock => {
             return unmet(required, offered, reason);
