@@ -153,7 +153,8 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         .filter(|(_, limits)| *limits != policy.ceiling)
         .map(|(number, limits)| {
             // Only what is pinned keeps its number, so that what is known of it stays true.
-            let object = open_at(number).filter(|_| policy.pinned(&limits)).map(Open::object);
+            let open = open_at(number).filter(|_| policy.pinned(&limits));
+            let object = open.map(|open| open.object(limits.rights));
             (number, Held { limits, object: object.unwrap_or_default() })
         })
         .collect();
@@ -318,24 +319,30 @@ fn beneath(
         passed = safe;
     }
     // An absolute path starts from no descriptor: the filter takes any number for its start.
-    let mut starts: Vec<(String, Rights)> = policy
-        .granted
-        .iter()
-        .map(|(number, held)| (format!("descriptor {number}"), held.limits.rights))
-        .collect();
-    starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
+    let mut starts: Vec<(Option<u32>, Rights)> = Vec::new();
+    let granted = policy.granted.iter().map(|(number, held)| (Some(*number), held.limits.rights));
+    for (from, more) in granted.chain([(None, policy.ceiling.rights)]) {
+        // Of those with the same rights the first stands for all.
+        if starts.iter().all(|(_, known)| *known != more) {
+            starts.push((from, more));
+        }
+    }
     let mut held = Vec::new();
     for (to, rights) in &passed {
         let betrayed =
             starts.iter().find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
         match betrayed {
-            Some((from, right)) => shortfalls.add(
-                format!("`{rights}` on descriptor {}", to.number),
-                format!(
-                    "Landlock cannot hold `{right}` back from it, which {from} has: grant it to \
-                     both or to neither",
-                ),
-            )?,
+            Some((from, right)) => {
+                let from =
+                    from.map_or_else(|| "the ceiling".to_owned(), |n| format!("descriptor {n}"));
+                shortfalls.add(
+                    format!("`{rights}` on descriptor {}", to.number),
+                    format!(
+                        "Landlock cannot hold `{right}` back from it, which {from} has: grant it \
+                         to both or to neither",
+                    ),
+                )?;
+            }
             None => held.push((to, rights)),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{call, landlock, policy::Object, rings};
 pub(super) use super::{mounts::Mounts, rings::no_rings};
-use crate::Error;
+use crate::{Error, Rights};
 
 /// An open descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +81,16 @@ impl Open {
         }
     }
 
-    /// What is known of the object, as long as it keeps the number.
-    pub(super) fn object(self) -> Object {
-        let flags = call::fcntl(self.fd(), libc::F_GETFL);
+    /// What is known of the object, as long as it keeps the number, and as far as it makes a
+    /// difference to these rights: to mapping it, and to sending messages.
+    pub(super) fn object(self, rights: Rights) -> Object {
+        let read_only = || {
+            call::fcntl(self.fd(), libc::F_GETFL)
+                .is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY)
+        };
         Object {
-            read_only: flags.is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY),
-            addressless: self.socket() && !self.addressable(),
+            read_only: rights.contains(Rights::MMAP_R) && read_only(),
+            addressless: rights.contains(Rights::WRITE) && self.socket() && !self.addressable(),
         }
     }
 

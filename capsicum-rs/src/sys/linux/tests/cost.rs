@@ -112,6 +112,7 @@ fn what_a_call_costs_hardly_grows_with_the_grants() {
     println!("{:>8} {:>8} {:>8} {:>8}", "grants", "length", "worst", "typical");
     for (grants, length, worst, typical) in &costs {
         println!("{grants:>8} {length:>8} {worst:>8} {typical:>8}");
+        println!("figure executed {grants} {typical} {worst}");
     }
     let (_, _, _, typical_of_few) = costs[1];
     for (grants, length, worst, typical) in costs {
