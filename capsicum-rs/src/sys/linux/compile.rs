@@ -215,6 +215,7 @@ impl Compiler<'_> {
             | Need::Fcntl(arg, _)
             | Need::Whole(arg)
             | Need::Loose(arg)
+            | Need::Contained(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;

@@ -76,7 +76,11 @@ impl Bytes<'_> {
         let grants = self.byte() % 70;
         let granted = (0..grants).map(|_| {
             let (number, limits, known) = (self.number(), self.limits(), self.byte());
-            let object = Object { read_only: known & 1 != 0, addressless: known & 2 != 0 };
+            let object = Object {
+                read_only: known & 1 != 0,
+                addressless: known & 2 != 0,
+                contained: known & 4 != 0,
+            };
             (number, Held { limits, object })
         });
         Policy {
@@ -88,6 +92,9 @@ impl Bytes<'_> {
             signal_scope: fact(2),
             addressable: fact(3),
             reopens: fact(4),
+            directories: fact(5),
+            arrives: fact(6),
+            statable: fact(7),
             pid: 4321,
         }
     }

@@ -81,6 +81,21 @@ impl Open {
         }
     }
 
+    /// Whether descriptors may arrive over it: a Unix socket, or one that cannot be asked.
+    pub(super) fn passes_descriptors(self) -> bool {
+        let socket = || {
+            fs::read_link(format!("/proc/self/fd/{}", self.number))
+                .map_or(true, |link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+        };
+        match self.kind {
+            libc::S_IFSOCK => call::socket_option(self.fd(), libc::SO_DOMAIN)
+                .map_or(true, |domain| domain == libc::AF_UNIX),
+            // Of no type, or a limit refuses to tell it.
+            0 => socket(),
+            _ => false,
+        }
+    }
+
     /// What is known of the object, as long as it keeps the number, and as far as it makes a
     /// difference to these rights: to mapping it, and to sending messages.
     pub(super) fn object(self, rights: Rights) -> Object {
@@ -91,6 +106,7 @@ impl Open {
         Object {
             read_only: rights.contains(Rights::MMAP_R) && read_only(),
             addressless: rights.contains(Rights::WRITE) && self.socket() && !self.addressable(),
+            contained: false,
         }
     }
 
