@@ -4,6 +4,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
+mod ask;
 mod calls;
 mod enter;
 mod filter;

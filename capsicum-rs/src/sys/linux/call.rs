@@ -13,6 +13,10 @@ use std::{
 
 use super::bpf::Insn;
 
+mod ask;
+
+pub(super) use ask::*;
+
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -31,14 +35,11 @@ pub(super) fn prctl(option: u32, arg: libc::c_ulong) -> io::Result<libc::c_int> 
 /// seccomp(2) with `SECCOMP_SET_MODE_FILTER`: installs a program for every thread of the process.
 /// A thread that cannot follow is an error (`ESRCH`), and nothing has changed then.
 pub(super) fn install(program: &[Insn]) -> io::Result<()> {
-    let filter: Vec<libc::sock_filter> = program
-        .iter()
-        .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
-        .collect();
-    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | FLAG_TSYNC_ESRCH;
-    // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
+    // SAFETY: an `Insn` is laid out as a `sock_filter`, `len` of them are there until after the
+    // call, and the kernel copies them.
     check(unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     })
@@ -76,8 +77,8 @@ pub(super) fn install_supervised(program: &[Insn]) -> io::Result<OwnedFd> {
 /// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
 /// caller's handler of SIGCHLD does not hear of it.
 pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {
-    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; the
-    // callers have one thread, so that the child may do whatever the parent may.
+    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; it makes
+    // system calls only, which is what a child of a threaded process may.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, 0, 0_usize, 0_usize, 0_usize, 0_usize) })?;
     if pid == 0 {
@@ -156,9 +157,9 @@ pub(super) fn landlock_add_rule(ruleset: RawFd, parent_fd: RawFd, access: u64) -
 }
 
 /// landlock_restrict_self(2).
-pub(super) fn landlock_restrict_self(ruleset: RawFd) -> io::Result<()> {
+pub(super) fn landlock_restrict_self(ruleset: RawFd, flags: u32) -> io::Result<()> {
     // SAFETY: the call takes no pointers.
-    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) }).map(drop)
 }
 
 /// A descriptor that the kernel has just made.
@@ -206,15 +207,20 @@ pub(super) fn file_system(fd: RawFd) -> io::Result<libc::c_long> {
 
 /// The mount, as mountinfo numbers it: `stx_mnt_id` of statx(2), which Linux 5.8 and newer state.
 pub(super) fn mount_of(fd: RawFd) -> io::Result<Option<u64>> {
+    let stat = statx(fd, libc::STATX_MNT_ID)?;
+    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+}
+
+/// statx(2) of a descriptor.
+fn statx(fd: RawFd, mask: libc::c_uint) -> io::Result<libc::statx> {
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
-    let (path, at, mask) = (c"", stat.as_mut_ptr(), libc::STATX_MNT_ID);
+    let (path, at) = (c"", stat.as_mut_ptr());
     // SAFETY: the path is a C string, and the kernel writes a `struct statx`.
     check(unsafe {
         libc::syscall(libc::SYS_statx, fd, path.as_ptr(), libc::AT_EMPTY_PATH, mask, at)
     })?;
     // SAFETY: zeroed before and filled by the kernel; it is made of numbers.
-    let stat = unsafe { stat.assume_init() };
-    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// getsockopt(2) of an integer at `SOL_SOCKET`.

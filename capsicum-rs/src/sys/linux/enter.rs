@@ -181,7 +181,10 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         }
         granted.insert(number, limits.clone());
     }
-    let open_at = |number: u32| open.iter().find(|open| open.number == number).copied();
+    let open_at = |number: u32| {
+        let found = open.binary_search_by_key(&number, |open| open.number);
+        found.ok().map(|at| open[at])
+    };
     let mut policy = Policy {
         kind: Kind::Enter,
         granted: BTreeMap::new(),
@@ -202,14 +205,15 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         .filter(|(_, limits)| *limits != policy.ceiling)
         .map(|(number, limits)| {
             // Only what is pinned keeps its number, so that what is known of it stays true.
-            let object = open_at(number).filter(|_| policy.pinned(&limits)).map(Open::object);
+            let open = open_at(number).filter(|_| policy.pinned(&limits));
+            let object = open.map(|open| open.object(limits.rights));
             let contained = record.numbers.get(&number).is_some_and(|held| held.object.contained);
             let object = Object { contained, ..object.unwrap_or_default() };
             (number, Held { limits, object })
         })
         .collect();
-    policy.reopens =
-        open.iter().any(|open| policy.narrow(&policy.held(open.number).limits) && open.unmounted());
+    let narrow = |open: &Open| policy.narrow(&policy.held(open.number).limits);
+    policy.reopens = open::some_unmounted(open.iter().copied().filter(narrow));
     policy.addressable = open
         .iter()
         .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
@@ -240,9 +244,8 @@ fn level(
     let required = request.require.unwrap_or(Containment::Descriptors);
     let probed = Landlock::probe();
     let threads = open::threads()?;
-    let single = threads == 1;
-    let offered =
-        if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
+    let held = probed.as_ref().is_ok_and(|landlock| landlock.restricts(threads));
+    let offered = if held { Containment::Landlock } else { Containment::Descriptors };
     match required {
         Containment::Capsicum => {
             let root = offered == Containment::Landlock && Root::prepare(&[]).is_ok();
@@ -253,7 +256,9 @@ fn level(
     }
     let threaded = || Error::Threaded { threads, what: "Landlock, which holds lookups," };
     match probed {
-        Ok(landlock) if single => return Ok(Some(landlock)),
+        Ok(landlock) if held && (threads == 1 || required < Containment::Directories) => {
+            return Ok(Some(landlock));
+        }
         Ok(_) if required >= Containment::Landlock => return Err(threaded()),
         Err(reason) if required >= Containment::Landlock => {
             return unmet(required, offered, reason);
@@ -338,6 +343,14 @@ fn private_root(
         }
         if !policy.landlock {
             return unmet("Landlock is needed for the rights beneath each directory".to_owned());
+        }
+        // Landlock may hold them all, but a mount namespace is entered by one.
+        let threads = open::threads()?;
+        if threads > 1 {
+            return unmet(format!(
+                "the process has {threads} threads, and a private root is for one: enter before \
+                 starting threads"
+            ));
         }
         let prepared = directories::places(policy, open)
             .and_then(|places| Root::prepare(&places).map(|root| (places, root)));
@@ -453,27 +466,33 @@ fn beneath(
     }
     // An absolute path starts from no descriptor: the filter takes any number for its start. With a
     // private root it leads nowhere, and only a directory that arrives later leads out of its tree.
-    let mut starts: Vec<(String, Rights)> = policy
-        .granted
-        .iter()
-        .filter(|_| !policy.directories)
-        .map(|(number, held)| (format!("descriptor {number}"), held.limits.rights))
-        .collect();
-    if !policy.directories || policy.arrives {
-        starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
+    let mut starts: Vec<(Option<u32>, Rights)> = Vec::new();
+    let granted = policy.granted.iter().filter(|_| !policy.directories);
+    let granted = granted.map(|(number, held)| (Some(*number), held.limits.rights));
+    let ceiling = (None, policy.ceiling.rights);
+    let ceiling = Some(ceiling).filter(|_| !policy.directories || policy.arrives);
+    for (from, more) in granted.chain(ceiling) {
+        // Of those with the same rights the first stands for all.
+        if starts.iter().all(|(_, known)| *known != more) {
+            starts.push((from, more));
+        }
     }
     let mut held = Vec::new();
     for (to, rights) in &passed {
         let betrayed =
             starts.iter().find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
         match betrayed {
-            Some((from, right)) => shortfalls.add(
-                format!("`{rights}` on descriptor {}", to.number),
-                format!(
-                    "Landlock cannot hold `{right}` back from it, which {from} has: grant it to \
-                     both or to neither",
-                ),
-            )?,
+            Some((from, right)) => {
+                let from =
+                    from.map_or_else(|| "the ceiling".to_owned(), |n| format!("descriptor {n}"));
+                shortfalls.add(
+                    format!("`{rights}` on descriptor {}", to.number),
+                    format!(
+                        "Landlock cannot hold `{right}` back from it, which {from} has: grant it \
+                         to both or to neither",
+                    ),
+                )?;
+            }
             None => held.push((to, rights)),
         }
     }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    bpf::Insn,
+    bpf::{Insn, op},
     call,
     compile::compile,
+    open,
     policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
     record,
@@ -29,8 +30,14 @@ pub(super) const MOST: usize = 4096;
 
 /// Tries in a child whether the kernel would take the program after those that it has: all filters
 /// of a process together, inherited ones included, may have 32,768 instructions of its own kind.
-/// The caller has one thread.
+///
+/// Whether every thread would take it shows only where they take one: where there are others, a
+/// filter that allows everything is installed for all. A thread with a filter of its own refuses it.
 pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
+    if open::threads()? > 1 {
+        let code = op::RETURN;
+        install(&[Insn { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }])?;
+    }
     // A process without any filter has the room.
     if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
         return Ok(());
