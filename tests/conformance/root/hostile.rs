@@ -2,11 +2,11 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use capsicum_rs::{Containment, Rights, Sandbox};
+use capsicum_rs::{Containment, Error, Rights, Sandbox, limit, sandboxed};
 
 use super::setup::own_mounts;
 use crate::{
-    harness::{Case, Done, Outcome, refused, works},
+    harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
     raw::{self, Arg},
     scene::Scene,
 };
@@ -18,7 +18,19 @@ fn root() -> Sandbox<'static> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case::new("a changed root does not lead to the one that it was changed from", chroot)]
+    vec![
+        Case::new("a changed root does not lead to the one that it was changed from", chroot),
+        Case::new("a number above a lowered limit is an error that says so", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            let high = works("fcntl", raw::fcntl(&dir, libc::F_DUPFD_CLOEXEC, 500))?;
+            // RLIMIT_NOFILE, soft and hard.
+            let limits: Vec<u8> = [100_u64, 1000].into_iter().flat_map(u64::to_ne_bytes).collect();
+            let call = [Arg::Int(0), Arg::Int(7), Arg::Bytes(&limits), Arg::Int(0)];
+            works("prlimit", raw::syscall(libc::SYS_prlimit64, &call))?;
+            unmet(root().ceiling(LOOK), &format!("descriptor {high} cannot be replaced"))
+        }),
+        Case::new("numbers that are limited and free again break nothing", free_again),
+    ]
 }
 
 /// Joining a mount namespace leads to its root, which after chroot(2) is another one.
@@ -44,6 +56,45 @@ fn chroot(scene: &Scene) -> Outcome {
     works("fstatat", raw::fstatat(dir.as_raw_fd(), c"file"))?;
     for path in [c"/etc/passwd", c"/etc", c"/dir"] {
         refused("fstatat", raw::fstatat(dir.as_raw_fd(), path), &[libc::ENOENT])?;
+    }
+    Ok(Done::Held)
+}
+
+/// Entering is refused for this reason, and nothing is entered.
+fn unmet(sandbox: Sandbox<'_>, words: &str) -> Outcome {
+    match sandbox.enter() {
+        Err(Error::Containment { required: Containment::Directories, reason, .. }) => {
+            ensure(reason.contains(words), format!("it does not say why: {reason}"))?;
+            ensure(!sandboxed(), "in capability mode after an error").map(|()| Done::Held)
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// The set-up opens descriptors, which get numbers that are still limited: it may fail, and must
+/// not do so half way.
+fn free_again(scene: &Scene) -> Outcome {
+    for count in 1..=8 {
+        in_fork(|| {
+            let file = works("file", scene.file("file"))?;
+            let mut files = Vec::new();
+            for _ in 0..count {
+                files.push(works("dup", file.try_clone())?);
+            }
+            let dir = works("directory", scene.directory("dir"))?;
+            let last = files.last().ok_or("no file")?;
+            works("limit", limit(last, LOOK))?;
+            drop(files);
+            match root().grant(&dir, LOOK).enter() {
+                Ok(_) => works("fstatat", raw::fstatat(dir.as_raw_fd(), c"file")).map(drop)?,
+                Err(Error::Containment { .. } | Error::Unenforceable { .. }) => {
+                    ensure(!sandboxed(), "in capability mode after an error")?;
+                    works("metadata", fs::metadata(&scene.dir))?;
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+            Ok(Done::Held)
+        })?;
     }
     Ok(Done::Held)
 }

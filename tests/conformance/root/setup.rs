@@ -32,11 +32,12 @@ const BEFORE: &[(&str, libc::c_long)] = &[
     ("pivot_root", libc::SYS_pivot_root),
     ("umount2", libc::SYS_umount2),
     ("setns", libc::SYS_setns),
+    ("dup3", libc::SYS_dup3),
 ];
 
 /// Those after which there is no way back.
 const AFTER: &[(&str, libc::c_long)] =
-    &[("dup3", libc::SYS_dup3), ("landlock_restrict_self", libc::SYS_landlock_restrict_self)];
+    &[("landlock_restrict_self", libc::SYS_landlock_restrict_self)];
 
 const LOOK: Rights = Rights::LOOKUP.union(Rights::READ).union(Rights::FSTAT);
 

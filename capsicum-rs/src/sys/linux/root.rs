@@ -11,9 +11,12 @@ use std::{
     os::fd::{OwnedFd, RawFd},
 };
 
-use super::call::{
-    mounts::{self, Errno},
-    privilege,
+use super::{
+    ENOTCAPABLE,
+    call::{
+        mounts::{self, Errno},
+        privilege,
+    },
 };
 
 /// A directory that is to be replaced by a copy of its tree.
@@ -160,6 +163,14 @@ impl Root {
             } else {
                 tree
             };
+            mounts::rehearse_replace(place.fd, &directory).map_err(|errno| {
+                let why = match errno {
+                    libc::EBADF => " (it is above the limit RLIMIT_NOFILE)",
+                    ENOTCAPABLE => " (the number of a closed descriptor is still limited)",
+                    _ => "",
+                };
+                format!("descriptor {} cannot be replaced: {}{why}", place.fd, message(errno))
+            })?;
             directories.push((place.fd, directory, close_on_exec));
         }
         Ok(Self { user, mounts, directories })
