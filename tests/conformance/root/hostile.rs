@@ -29,6 +29,22 @@ pub(super) fn cases() -> Vec<Case> {
             works("prlimit", raw::syscall(libc::SYS_prlimit64, &call))?;
             unmet(root().ceiling(LOOK), &format!("descriptor {high} cannot be replaced"))
         }),
+        Case::new("what is preferred and cannot be joined is told", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            // Its working directory and root belong to another process too.
+            let flags = Arg::Int((libc::CLONE_FS | libc::SIGCHLD).into());
+            if works("clone", raw::syscall(libc::SYS_clone, &[flags]))? == 0 {
+                loop {
+                    let _ = raw::syscall(libc::SYS_ppoll, &[]);
+                }
+            }
+            unmet(root().grant(&dir, LOOK), "setns")?;
+            let sandbox = Sandbox::new().grant(&dir, LOOK).prefer(Containment::Directories);
+            let entered = works("enter", sandbox.enter())?;
+            ensure(entered.containment == Containment::Landlock, format!("{entered:?}"))?;
+            let [missing] = &entered.missing[..] else { return Err(format!("{entered:?}")) };
+            ensure(missing.reason.contains("setns"), format!("{missing:?}")).map(|()| Done::Held)
+        }),
         Case::new("numbers that are limited and free again break nothing", free_again),
     ]
 }
