@@ -7,7 +7,7 @@ use capsicum_rs::{Containment, Error, Rights, Sandbox, limit, sandboxed};
 use super::setup::own_mounts;
 use crate::{
     harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
-    raw::{self, Arg},
+    raw::{self, Arg, ENOTCAPABLE},
     scene::Scene,
 };
 
@@ -44,6 +44,43 @@ pub(super) fn cases() -> Vec<Case> {
             ensure(entered.containment == Containment::Landlock, format!("{entered:?}"))?;
             let [missing] = &entered.missing[..] else { return Err(format!("{entered:?}")) };
             ensure(missing.reason.contains("setns"), format!("{missing:?}")).map(|()| Done::Held)
+        }),
+        Case::new("a path that may be empty needs LOOKUP where a directory was opened", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            works("inner", scene.directory("dir/inner"))?;
+            works("enter", root().ceiling(Rights::READ | Rights::FSTAT).grant(&dir, LOOK).enter())?;
+            let inner = works("openat", raw::openat(dir.as_raw_fd(), c"inner", libc::O_DIRECTORY))?;
+            works("fstat", raw::fstat(&inner))?;
+            refused("fstatat", raw::fstatat(inner.as_raw_fd(), c"file"), &[ENOTCAPABLE])?;
+            let refusals = &[ENOTCAPABLE, libc::ENOSYS];
+            refused("statx", raw::statx(inner.as_raw_fd(), c"file"), refusals)?;
+            Ok(Done::Held)
+        }),
+        Case::new("a path that may be empty needs LOOKUP after a limit", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            let file = works("file", scene.file("file"))?;
+            let other = works("file", scene.file("file"))?;
+            let writing = Rights::WRITE | Rights::FSTAT;
+            let sandbox = root().grant(&dir, LOOK).grant(&file, writing).grant(&other, writing);
+            works("enter", sandbox.enter())?;
+            works("limit", limit(&dir, Rights::READ | Rights::FSTAT))?;
+            works("limit", limit(&file, Rights::FSTAT))?;
+            works("fstat", raw::fstat(&dir))?;
+            refused("statx", raw::statx(dir.as_raw_fd(), c"file"), &[ENOTCAPABLE])?;
+            // What is known to be no directory leads nowhere.
+            works("statx", raw::statx(file.as_raw_fd(), c""))?;
+            works("statx", raw::statx(other.as_raw_fd(), c""))?;
+            Ok(Done::Held)
+        }),
+        Case::new("a limit after entering leaves the other grants as they are", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            let file = works("file", scene.file("file"))?;
+            works("enter", root().grant(&dir, LOOK).grant(&file, Rights::READ).enter())?;
+            works("limit", limit(&dir, Rights::READ | Rights::FSTAT))?;
+            works("read", raw::read(&file, &mut [0]))?;
+            refused("write", raw::write(&file, b"W"), &[ENOTCAPABLE])?;
+            works("getdents", raw::getdents(&dir))?;
+            Ok(Done::Held)
         }),
         Case::new("numbers that are limited and free again break nothing", free_again),
     ]

@@ -198,6 +198,7 @@ impl Compiler<'_> {
             | Need::Whole(arg)
             | Need::Loose(arg)
             | Need::Contained(arg)
+            | Need::Emptied(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;

@@ -123,12 +123,17 @@ pub(super) fn arrive(policy: &Policy, open: &[Open]) -> bool {
 
 /// Whether stat by a path that may be empty or not (`AT_EMPTY_PATH`) reaches only what could be
 /// reached by its rights, whatever the number: of directories either lookups and stat, or none.
+/// Those that are opened later have the ceiling.
 pub(super) fn statable(policy: &Policy, open: &[Open]) -> bool {
-    !policy.arrives
-        && open.iter().filter(|open| open.directory()).all(|open| {
-            let rights = policy.held(open.number).limits.rights;
-            rights.contains(Rights::LOOKUP) == rights.contains(Rights::FSTAT)
-        })
+    let both = |rights: Rights| rights.contains(Rights::LOOKUP) == rights.contains(Rights::FSTAT);
+    let mut held = open
+        .iter()
+        .filter(|open| open.directory())
+        .map(|open| policy.held(open.number).limits.rights)
+        .peekable();
+    // Without a directory none is opened.
+    let opened = held.peek().is_none() || both(policy.ceiling.rights);
+    !policy.arrives && opened && held.all(both)
 }
 
 #[cfg(test)]

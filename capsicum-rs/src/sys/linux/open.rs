@@ -101,6 +101,7 @@ impl Open {
             read_only: flags.is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY),
             addressless: self.socket() && !self.addressable(),
             contained: false,
+            relimited: false,
         }
     }
 

@@ -36,6 +36,9 @@ pub(super) struct Object {
     pub(super) addressless: bool,
     /// It is a directory that leads no further than its tree.
     pub(super) contained: bool,
+    /// It may be a directory, and was limited after entering: of what entering allowed on it by
+    /// the rights of then, nothing may be left that these do not allow.
+    pub(super) relimited: bool,
 }
 
 /// What a number may be used for.
@@ -190,6 +193,7 @@ impl Policy {
             Need::Ioctl(..) => requests::taken(limits).contains(&request),
             Need::Whole(_) => !self.narrow(limits),
             Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
+            Need::Emptied(_) => !object.relimited || limits.rights.contains(Rights::LOOKUP),
             Need::Contained(_) => object.contained || !self.arrives,
             Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
             Need::Message(_) => {

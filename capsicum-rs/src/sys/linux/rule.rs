@@ -108,6 +108,9 @@ pub(super) enum Need {
     /// The descriptor leads no further than its tree: it is known to, or no directory of another
     /// process can arrive.
     Contained(Arg),
+    /// The descriptor has `LOOKUP`, or was not limited after entering, which may have allowed paths
+    /// that may be empty for the rights of then.
+    Emptied(Arg),
     /// The descriptor is not pinned: another object may take its number.
     Loose(Arg),
     /// No pinned descriptor is in the range from the first to the second argument.

@@ -138,7 +138,11 @@ fn operations(policy: &Policy, right: Rights) -> (Vec<&'static str>, Vec<&'stati
         Need::Fcntl(..) => right == Rights::FCNTL,
         Need::Ioctl(..) => right == Rights::IOCTL,
         Need::MapShared(_) | Need::Message(_) => right == Rights::WRITE,
-        Need::Whole(_) | Need::Loose(_) | Need::LooseRange(..) | Need::Contained(_) => false,
+        Need::Whole(_)
+        | Need::Loose(_)
+        | Need::LooseRange(..)
+        | Need::Contained(_)
+        | Need::Emptied(_) => false,
     };
     for row in table().filter(|row| row.number(Arch::HOST).is_some()) {
         let holds = |when: &When| match when {

@@ -50,7 +50,7 @@ prop_compose! {
         ceiling in limits(),
         granted in collection::btree_map(
             descriptor(),
-            (limits(), any::<[bool; 3]>()),
+            (limits(), any::<[bool; 4]>()),
             0..60,
         ),
         facts in any::<[bool; 8]>(),
@@ -59,8 +59,8 @@ prop_compose! {
             kind,
             granted: granted
                 .into_iter()
-                .map(|(number, (limits, [read_only, addressless, contained]))| {
-                    (number, Held { limits, object: Object { read_only, addressless, contained } })
+                .map(|(number, (limits, [read_only, addressless, contained, relimited]))| {
+                    (number, Held { limits, object: Object { read_only, addressless, contained, relimited } })
                 })
                 .collect(),
             ceiling,
