@@ -82,6 +82,22 @@ pub(super) fn cases() -> Vec<Case> {
             works("getdents", raw::getdents(&dir))?;
             Ok(Done::Held)
         }),
+        Case::new(
+            "a directory that may be executed does not tell what is outside of it",
+            |scene| {
+                let dir = works("directory", scene.directory("dir"))?;
+                works("staying open", raw::fcntl(&dir, libc::F_SETFD, 0))?;
+                works("outside", scene.directory("outside"))?;
+                works("enter", root().grant(&dir, Rights::FEXECVE).enter())?;
+                let empty = Arg::Int(libc::AT_EMPTY_PATH.into());
+                for path in [c"../outside/file", c"../outside", c"/etc/passwd"] {
+                    let at = Arg::Int(dir.as_raw_fd().into());
+                    let call = [at, Arg::Str(path), Arg::Int(0), Arg::Int(0), empty];
+                    refused("execveat", raw::syscall(libc::SYS_execveat, &call), &[libc::ENOENT])?;
+                }
+                Ok(Done::Held)
+            },
+        ),
         Case::new("numbers that are limited and free again break nothing", free_again),
     ]
 }

@@ -14,8 +14,10 @@ use super::{
 use crate::Rights;
 
 /// By these something beneath a directory or of its position can be reached: it must lead no
-/// further than its tree. fstat(2) is among them since its newer forms take a path.
-const REACHES: Rights = Rights::LOOKUP.union(Rights::FSTAT).union(Rights::FCHDIR);
+/// further than its tree. fstat(2) and fexecve(3) are among them since a form of them takes a path:
+/// the errors of an execution tell what is there.
+const REACHES: Rights =
+    Rights::LOOKUP.union(Rights::FSTAT).union(Rights::FCHDIR).union(Rights::FEXECVE);
 
 /// By one of these a file system is changed.
 const CHANGES: Rights = Rights::WRITE
@@ -97,7 +99,7 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
         )));
     }
     // What is to be had beneath procfs leads out of any root.
-    if rights.contains(Rights::LOOKUP)
+    if rights.intersects(Rights::LOOKUP.union(Rights::FEXECVE))
         && let Some(reason) = mounts.reach_procfs(open)
     {
         return Err(of(&reason));
