@@ -98,6 +98,13 @@ pub(super) fn cases() -> Vec<Case> {
                 Ok(Done::Held)
             },
         ),
+        Case::new("a lock on a directory is not lost by entering", |scene| {
+            let dir = works("directory", scene.directory("dir"))?;
+            let exclusive = Arg::Int(libc::LOCK_EX.into());
+            let call = [Arg::Int(dir.as_raw_fd().into()), exclusive];
+            works("flock", raw::syscall(libc::SYS_flock, &call))?;
+            unmet(root().grant(&dir, LOOK), "flock")
+        }),
         Case::new("numbers that are limited and free again break nothing", free_again),
     ]
 }

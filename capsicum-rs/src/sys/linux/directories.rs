@@ -91,6 +91,10 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
     let (Some(flags), Some(mount)) = (flags, mount) else {
         return Err(of("procfs tells neither its flags nor its mount"));
     };
+    // A lock belongs to what was opened, and would be gone with it.
+    if info.lines().any(|line| line.starts_with("lock:")) {
+        return Err(of("it holds a lock, flock(2), which its copy would not hold"));
+    }
     if !path.is_absolute() || mounts.holder(&path) != Some(mount) {
         return Err(of(&format!(
             "its path, {}, leads to another mount: something is mounted over it, or its own mount \
