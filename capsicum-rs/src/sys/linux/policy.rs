@@ -28,6 +28,7 @@ pub(super) enum Kind {
 }
 
 /// What is known of the object behind a pinned number.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Object {
     /// It is open for reading only, so that no mapping of it can be made writable.
