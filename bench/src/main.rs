@@ -10,6 +10,7 @@ mod filter;
 mod fixture;
 mod peers;
 mod program;
+mod supervisor;
 mod sys;
 mod table;
 
@@ -48,6 +49,11 @@ fn print_host() {
 fn main() -> Result<()> {
     sys::close_inherited()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [word, base] = &arguments[..]
+        && word == supervisor::WITHIN
+    {
+        return supervisor::time_calls(Path::new(base));
+    }
     let [programs, rounds, sections @ ..] = &arguments[..] else {
         bail!("started by `cargo xtask bench`, which passes what it needs");
     };
@@ -59,6 +65,7 @@ fn main() -> Result<()> {
             "calls" => calls::print(&printed, rounds)?,
             "enter" => enter::print(&printed, rounds)?,
             "filter" => filter::print(&printed, rounds)?,
+            "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }
     }

@@ -27,7 +27,7 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// [`CONNECT`](crate::Rights::CONNECT) where no socket that takes addresses is open. Memory may be
 /// made executable (mprotect(2)) only where every descriptor that may be mapped has
 /// [`MMAP_X`](crate::Rights::MMAP_X). fstat(3) of glibc 2.33 to 2.38 is a lookup to the kernel and
-/// refused; the system call itself works (rustix makes it).
+/// refused below [`Containment::Directories`]; the system call itself works (rustix makes it).
 ///
 /// An absolute path starts from no descriptor, so that the rights of lookups that Landlock cannot
 /// tell apart are held to what every grant and the ceiling have. Pipes and anonymous memory lie
@@ -37,6 +37,11 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// [`FEXECVE`](crate::Rights::FEXECVE) where anything has it. A socket that takes addresses and is
 /// received over another one after entering sends messages to any address where the ceiling has
 /// [`CONNECT`](crate::Rights::CONNECT). Without Landlock the soft limit of cores becomes 0.
+///
+/// At [`Containment::Directories`] the process has an empty root, and each directory is opened anew on
+/// its number, as a mount of its own: no path leads out of it, absolute ones lead nowhere, and what the
+/// last paragraph says of Landlock's confusions concerns only directories that arrive over a socket
+/// after entering. Files of other users show the owner 65534 where that took a user namespace.
 ///
 /// Signals reach the processes that entered together, by Landlock (ABI 6). Where a descriptor of a
 /// process may be used to kill it ([`PDKILL`](crate::Rights::PDKILL)), Landlock would forbid that
@@ -131,7 +136,9 @@ impl<'fd> Sandbox<'fd> {
     /// - [`Error::Threaded`]: this kernel restricts only the calling thread.
     /// - [`Error::TooLarge`]: more grants than a filter can hold.
     ///
-    /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
+    /// After an error the process is as it was, except that Linux may have set `no_new_privs`. A
+    /// failure after what cannot be undone (Linux: joining a namespace, Landlock) ends the process
+    /// with a message instead.
     pub fn enter(self) -> Result<Entered, Error> {
         sys::enter(&self.request())
     }

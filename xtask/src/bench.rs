@@ -30,6 +30,8 @@ enum Section {
     Enter,
     /// The programs
     Filter,
+    /// Calls that a supervisor answers, and `git status`
+    Supervisor,
 }
 
 /// The header by which libseccomp is found.
@@ -50,6 +52,10 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     }
     command::run(&mut build)?;
 
+    // What is supervised is run by the command.
+    let mut wrapper = workspace.cargo();
+    command::run(wrapper.args(["build", "--release", "--locked", "--package=sandbox-spawn-cli"]))?;
+
     // The programs come from the library's own tests, which see its compiler.
     let mut cost = workspace.cargo();
     cost.args(["test", "--release", "--package=capsicum-rs", "--lib", "--"]);
@@ -62,6 +68,8 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
         |section: &Section| options.sections.is_empty() || options.sections.contains(section);
     let mut run = Command::new(target.join("release/capsicum-bench"));
     run.arg(&printed).arg(options.rounds.to_string());
+    run.env("CAPSICUM_BENCH_COMMAND", workspace.target.join("release/sandbox-spawn"));
+    run.env("CAPSICUM_BENCH_WORKSPACE", &workspace.root);
     for section in Section::value_variants().iter().filter(|section| named(section)) {
         run.arg(section.to_possible_value().context("a hidden section")?.get_name());
     }

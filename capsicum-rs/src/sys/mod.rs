@@ -44,6 +44,8 @@ pub(crate) struct Request {
 pub(crate) struct Confinement {
     /// The names that the filter leaves alone.
     pub(crate) names: Names,
+    /// The names that a supervisor answers for.
+    pub(crate) supervised: Names,
     /// What Landlock passes.
     pub(crate) beneath: Vec<(RawFd, Rights)>,
     /// Whether a kernel without Landlock will do.

@@ -4,7 +4,7 @@ use std::{fs, os::fd::AsRawFd};
 
 use capsicum_rs::{Containment, Error, Rights, Sandbox, limit, sandboxed};
 
-use super::setup::own_mounts;
+use super::found::own_mounts;
 use crate::{
     harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
     raw::{self, Arg, ENOTCAPABLE},

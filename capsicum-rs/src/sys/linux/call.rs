@@ -44,6 +44,34 @@ pub(super) fn install(program: &[Insn]) -> io::Result<()> {
     .map(drop)
 }
 
+/// seccomp(2) with `SECCOMP_FILTER_FLAG_NEW_LISTENER`: installs a program for the calling thread and
+/// returns the descriptor at which a supervisor hears of the calls that the program leaves to it.
+/// From Linux 5.19 on, a call that it has heard of is broken off by deadly signals only.
+pub(super) fn install_supervised(program: &[Insn]) -> io::Result<OwnedFd> {
+    let filter: Vec<libc::sock_filter> = program
+        .iter()
+        .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
+        .collect();
+    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let set = |flags: libc::c_ulong| {
+        // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                &raw const program,
+            )
+        })
+    };
+    let installed = match set(libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => set(0),
+        other => other,
+    };
+    owned(installed?)
+}
+
 /// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
 /// caller's handler of SIGCHLD does not hear of it.
 pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {

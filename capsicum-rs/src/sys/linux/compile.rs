@@ -33,6 +33,7 @@ pub(super) const fn code(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => libc::SECCOMP_RET_ALLOW,
         Verdict::Refuse(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Notify => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }
 }
@@ -129,7 +130,7 @@ impl Compiler<'_> {
                 continue;
             }
             let action = match step {
-                Step::Allow(_) => self.verdict(Verdict::Allow),
+                Step::Allow(when) => self.verdict(self.policy.allowed(when)),
                 Step::Refuse(_, refusal) => self.refuse(*refusal),
                 Step::Need(_, need) => {
                     let unmet = self.refuse(Refusal::NotCapable);

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use super::{
@@ -48,6 +48,22 @@ pub(super) fn program(policy: &Policy) -> Result<Vec<Insn>, Error> {
 /// Installs a program for all threads, after `no_new_privs`.
 pub(super) fn install(program: &[Insn]) -> Result<(), Error> {
     call::install(program).map_err(|error| refused(&error))
+}
+
+/// Installs a program for the calling thread, after `no_new_privs`; where the listener is.
+pub(super) fn install_supervised(program: &[Insn]) -> Result<OwnedFd, Error> {
+    call::install_supervised(program).map_err(|error| match error.raw_os_error() {
+        // The kernel knows one listener along all the filters of a process. `EPERM` is what an outer
+        // filter of ours answers.
+        Some(libc::EBUSY | libc::EPERM) => Error::Unenforceable {
+            what: "supervision".to_owned(),
+            reason: format!(
+                "a supervisor of its own, a container's perhaps, already has the calls of this \
+                 process: {error}"
+            ),
+        },
+        _ => refused(&error),
+    })
 }
 
 /// Why the kernel did not take a filter.

@@ -69,7 +69,7 @@ impl Policy {
         let all = |when: &[When]| when.iter().all(|when| self.condition(*when, args));
         for step in row.rule() {
             match step {
-                Step::Allow(when) if all(when) => return Verdict::Allow,
+                Step::Allow(when) if all(when) => return self.allowed(when),
                 Step::Refuse(when, refusal) if all(when) => {
                     // A limit says nothing of calls that are no use of a descriptor's rights.
                     return self.refuse(*refusal);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ECAPMODE, ENOTCAPABLE, requests,
-    rule::{Fact, Need, Refusal},
+    rule::{Fact, Need, Refusal, When},
 };
 use crate::{Limits, Rights, program::Names};
 
@@ -23,8 +23,8 @@ pub(super) enum Kind {
     Limit,
     /// Capability mode: what the table does not allow is refused.
     Enter,
-    /// Confining a program that may use these names.
-    Confine(Names),
+    /// Confining a program that may use these names, and those by way of a supervisor.
+    Confine(Names, Names),
 }
 
 /// What is known of the object behind a pinned number.
@@ -83,6 +83,8 @@ pub(super) struct Policy {
 pub(super) enum Verdict {
     Allow,
     Refuse(i32),
+    /// A supervisor answers it.
+    Notify,
     Kill,
 }
 
@@ -100,7 +102,7 @@ impl Policy {
             (Kind::Enter, Refusal::Probe | Refusal::Global) => Some(ECAPMODE),
             (Kind::Limit | Kind::Enter, Refusal::NotCapable) => Some(ENOTCAPABLE),
             // Programs that know nothing of capabilities understand this one.
-            (Kind::Confine(_), _) => Some(libc::EPERM),
+            (Kind::Confine(..), _) => Some(libc::EPERM),
         }
     }
 
@@ -165,17 +167,31 @@ impl Policy {
                 !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
             }),
             Fact::Alters => {
-                !matches!(self.kind, Kind::Confine(names) if !names.contains(Names::ATTRIBUTES))
+                !matches!(self.kind, Kind::Confine(names, _) if !names.contains(Names::ATTRIBUTES))
             }
             Fact::Reopens => self.reopens,
+            Fact::Supervised => {
+                matches!(self.kind, Kind::Confine(_, names) if names.contains(Names::METADATA))
+            }
             Fact::Watched => self.everywhere(Rights::EVENT),
             Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),
         }
     }
 
-    /// Whether a confined program may use names of these kinds.
+    /// Whether a confined program may use names of these kinds, if only by way of its supervisor.
     pub(super) fn named(&self, names: Names) -> bool {
-        matches!(self.kind, Kind::Confine(allowed) if allowed.contains(names))
+        matches!(self.kind, Kind::Confine(allowed, supervised)
+            if allowed.union(supervised).contains(names))
+    }
+
+    /// What becomes of a call that is allowed where these conditions hold: a supervisor answers it
+    /// where a name is not the program's own to use.
+    pub(super) fn allowed(&self, when: &[When]) -> Verdict {
+        let own = |when: &When| match (self.kind, when) {
+            (Kind::Confine(allowed, _), When::Named(names)) => allowed.contains(*names),
+            _ => true,
+        };
+        if when.iter().all(own) { Verdict::Allow } else { Verdict::Notify }
     }
 
     /// Whether all descriptors have these rights.

@@ -61,7 +61,8 @@ pub(super) enum When {
     Fact(Fact),
     /// The policy is not so.
     Unless(Fact),
-    /// A confined program may use names of these kinds, all of them.
+    /// A confined program may use names of these kinds, all of them. Where it may use one of them
+    /// only by way of its supervisor, that answers a call that is allowed so.
     Named(Names),
 }
 
@@ -87,6 +88,8 @@ pub(super) enum Fact {
     /// What a descriptor is open on may have its mode, owner, times and attributes altered: not by
     /// a confined program without [`Names::ATTRIBUTES`], which opens what it may only read.
     Alters,
+    /// A supervisor answers the calls of a confined program that Landlock does not see.
+    Supervised,
     /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
     SomeNarrow,
     /// One of those is on no mount, so that Landlock lets it be opened again through procfs.

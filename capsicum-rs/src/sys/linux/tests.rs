@@ -5,6 +5,7 @@
 
 mod agree;
 mod cost;
+mod directories;
 mod escapes;
 mod explain;
 mod identity;

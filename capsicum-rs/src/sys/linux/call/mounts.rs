@@ -45,16 +45,16 @@ pub(in super::super) fn beside<T>(work: fn(&mut T), on: &mut T) -> Result<bool, 
         0
     }
     let mut task = Task { work, on, done: false };
-    let mut stack = vec![0_u8; STACK];
-    let top = stack.as_mut_ptr_range().end.cast::<u128>();
-    // Down to what the stack needs on every architecture.
-    let top = top.map_addr(|address| address & !15);
+    // Of what is aligned as a stack must be.
+    let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+    let top = stack.as_mut_ptr_range().end;
     let (all, mut before) = (full_signal_set(), MaybeUninit::<libc::sigset_t>::uninit());
     // SAFETY: both sets are signal sets; the kernel fills the second.
-    checked(
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, before.as_mut_ptr()) }
-            .into(),
-    )?;
+    let blocked =
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, before.as_mut_ptr()) };
+    if blocked != 0 {
+        return Err(blocked);
+    }
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
     // SAFETY: the child runs `start` on a stack of its own, which outlives it, on memory that this
     // thread leaves alone until the child has ended (CLONE_VFORK). All signals are blocked, so that

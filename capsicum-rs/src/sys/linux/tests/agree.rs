@@ -40,7 +40,9 @@ fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         1 => Just(Kind::Limit),
         4 => Just(Kind::Enter),
-        1 => any::<u32>().prop_map(|names| Kind::Confine(Names::from_bits_truncate(names))),
+        1 => any::<(u32, u32)>().prop_map(|(own, supervised)| {
+            Kind::Confine(Names::from_bits_truncate(own), Names::from_bits_truncate(supervised))
+        }),
     ]
 }
 

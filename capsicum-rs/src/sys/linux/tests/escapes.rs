@@ -65,7 +65,7 @@ fn what_may_be_opened_again_through_procfs_is_not_followed_to() {
 #[test]
 fn a_program_without_names_of_programs_executes_none_by_descriptor() {
     let flags = libc::AT_EMPTY_PATH.cast_unsigned().into();
-    let mut program = policy(Kind::Confine(Names::PATHS), Rights::ALL);
+    let mut program = policy(Kind::Confine(Names::PATHS, Names::empty()), Rights::ALL);
     program.capability = false;
     expect(&program, "execveat", &[3, POINTER, 0, 0, flags], DENIED);
     let limit = policy(Kind::Limit, Rights::ALL).grant(3, Rights::READ).grant(4, Rights::FEXECVE);
@@ -90,7 +90,7 @@ fn without_landlock_the_limit_of_cores_stays_as_it_is() {
     expect(&policy, "prlimit64", &[9, 7, 0, POINTER], GLOBAL);
     // A confined program's cores go to its private root.
     let mut program = policy.clone();
-    program.kind = Kind::Confine(Names::empty());
+    program.kind = Kind::Confine(Names::empty(), Names::empty());
     program.capability = false;
     expect(&program, "setrlimit", &[core, POINTER], ALLOWED);
     expect(&program, "prlimit64", &[0, core, POINTER, 0], ALLOWED);

@@ -71,7 +71,12 @@ fn what_is_left_of_a_rule_says_what_the_model_says() {
             call.arch = ARCH.audit();
             let steps = reduce(&policy, row.rule());
             let verdict = by_steps(&policy, &steps, &call.args);
-            prop_assert_eq!(verdict, policy.verdict(ARCH, &call), "{} {:x?}", row.name, call.args);
+            // What is explained is a sandbox, which has no supervisor.
+            let said = match policy.verdict(ARCH, &call) {
+                Verdict::Notify => ALLOWED,
+                other => other,
+            };
+            prop_assert_eq!(verdict, said, "{} {:x?}", row.name, call.args);
         }
     });
 }
