@@ -2,7 +2,7 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use capsicum_rs::{Containment, Error, Rights, Sandbox, limit, sandboxed};
+use capsicum_rs::{Containment, Error, Rights, Sandbox, Support, limit, sandboxed};
 
 use super::found::own_mounts;
 use crate::{
@@ -18,7 +18,7 @@ fn root() -> Sandbox<'static> {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         Case::new("a changed root does not lead to the one that it was changed from", chroot),
         Case::new("a number above a lowered limit is an error that says so", |scene| {
             let dir = works("directory", scene.directory("dir"))?;
@@ -106,6 +106,38 @@ pub(super) fn cases() -> Vec<Case> {
             unmet(root().grant(&dir, LOOK), "flock")
         }),
         Case::new("numbers that are limited and free again break nothing", free_again),
+    ];
+    cases.extend(processes());
+    cases
+}
+
+/// What the processes that the set-up starts leave behind.
+fn processes() -> Vec<Case> {
+    vec![
+        Case::new("the first process of a new process namespace is left to the caller", |scene| {
+            if let Err(reason) = own_mounts() {
+                return Ok(Done::Skipped(reason));
+            }
+            let dir = works("directory", scene.directory("dir"))?;
+            let namespace = Arg::Int(libc::CLONE_NEWPID.into());
+            works("unshare", raw::syscall(libc::SYS_unshare, &[namespace]))?;
+            let _ = Support::probe();
+            unmet(root().grant(&dir, LOOK), "process namespace")?;
+            // After the end of its first process a namespace takes no other.
+            let child = works("fork", raw::spawn(|| 7))?;
+            let status = works("wait", raw::wait(child.pid))?;
+            let own = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7;
+            ensure(own, format!("it ended with {status:#x}")).map(|()| Done::Held)
+        }),
+        Case::new("probing is not heard of by the handler of SIGCHLD", |_| {
+            let page: &'static raw::SharedPage =
+                Box::leak(Box::new(works("page", raw::SharedPage::new())?));
+            works("handler", raw::count_signals(page, libc::SIGCHLD))?;
+            let support = Support::probe();
+            ensure(support.containment >= Containment::Landlock, "what is offered is not known")?;
+            let heard = page.counter().load(std::sync::atomic::Ordering::SeqCst);
+            ensure(heard == 0, format!("it was heard of {heard} times")).map(|()| Done::Held)
+        }),
     ]
 }
 

@@ -11,7 +11,7 @@ use super::{
     compile::compile,
     policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
-    record,
+    process, record,
     syscalls::Arch,
 };
 use crate::{Error, Limits};
@@ -34,6 +34,9 @@ pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
     // A process without any filter has the room.
     if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
         return Ok(());
+    }
+    if let Some(reason) = process::awaits_first() {
+        return Err(Error::Unenforceable { what: "one more filter".to_owned(), reason });
     }
     call::try_install(program).map_err(|error| refused(&error))
 }

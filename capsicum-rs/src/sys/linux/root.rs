@@ -17,6 +17,7 @@ use super::{
         mounts::{self, Errno},
         privilege,
     },
+    process,
 };
 
 /// A directory that is to be replaced by a copy of its tree.
@@ -131,6 +132,9 @@ impl Root {
     ///
     /// The reason why this process can have none, in words.
     pub(super) fn prepare(places: &[Place]) -> Result<Self, String> {
+        if let Some(reason) = process::awaits_first() {
+            return Err(reason);
+        }
         let privileged = privilege::mounts().map_err(|error| format!("capget: {error}"))?;
         let mut work = Work {
             places,
