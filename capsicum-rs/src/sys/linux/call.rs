@@ -357,22 +357,12 @@ pub(super) fn exit(code: u8) -> ! {
     unsafe { libc::_exit(code.into()) }
 }
 
-/// In a child of its own: whether unshare(2) grants a user namespace with a mount namespace.
+/// In a process beside this one: whether unshare(2) grants a user namespace with a mount namespace.
 pub(super) fn user_namespaces() -> io::Result<()> {
-    // SAFETY: the child makes system calls only, which is what a child of a threaded process may.
-    let pid = check_int(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: unshare and _exit take no pointers; errno is the child's own.
-        unsafe {
-            let done = libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0;
-            libc::_exit(if done { 0 } else { *libc::__errno_location() & 0xff });
-        }
-    }
-    let mut status = 0;
-    // SAFETY: `status` is what waitpid writes.
-    check_int(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
-    match libc::WEXITSTATUS(status) {
-        0 if libc::WIFEXITED(status) => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
+    let mut granted = Err(libc::ECHILD);
+    let work = |granted: &mut Result<(), mounts::Errno>| {
+        *granted = mounts::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS);
+    };
+    let done = mounts::beside(work, &mut granted);
+    done.and(granted).map_err(io::Error::from_raw_os_error)
 }

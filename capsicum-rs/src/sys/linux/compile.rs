@@ -218,6 +218,7 @@ impl Compiler<'_> {
             | Need::Loose(arg)
             | Need::Contained(arg)
             | Need::Known(arg)
+            | Need::Emptied(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;

@@ -89,7 +89,22 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
 
 pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let mut record = record::lock();
-    let Checked { policy, containment, missing, program, rules, root } = check(request, &record)?;
+    match enter_once(request, &mut record) {
+        // The root was ready and could not be joined; nothing has changed.
+        Err(Error::Containment { required: level @ Containment::Directories, reason, .. })
+            if request.require != Some(level) =>
+        {
+            let mut entered =
+                enter_once(&Request { prefer: None, ..request.clone() }, &mut record)?;
+            entered.missing.push(Missing { what: format!("the level `{level}`"), reason });
+            Ok(entered)
+        }
+        result => result,
+    }
+}
+
+fn enter_once(request: &Request, record: &mut Record) -> Result<Entered, Error> {
+    let Checked { policy, containment, missing, program, rules, root } = check(request, record)?;
 
     // Before there is a filter: it is not restricted.
     let broker = policy.brokered.then(Broker::start).transpose()?;

@@ -84,6 +84,7 @@ impl Bytes<'_> {
                 addressless: known & 2 != 0,
                 contained: known & 4 != 0,
                 known: known & 8 != 0,
+                relimited: known & 16 != 0,
             };
             (number, Held { limits, object })
         });

@@ -12,7 +12,7 @@ use super::{
     open,
     policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
-    record,
+    process, record,
     syscalls::Arch,
 };
 use crate::{Error, Limits};
@@ -41,6 +41,9 @@ pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
     // A process without any filter has the room.
     if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
         return Ok(());
+    }
+    if let Some(reason) = process::awaits_first() {
+        return Err(Error::Unenforceable { what: "one more filter".to_owned(), reason });
     }
     call::try_install(program).map_err(|error| refused(&error))
 }
@@ -132,12 +135,22 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
     }
     // What was known of a pinned object stays so: it keeps its number.
     let object = record.numbers.get(&number).map_or_else(Object::default, |held| held.object);
+    let capability = probe::filters() == Filters::Capability;
+    let pinned = |limits: &Limits| !record.ceiling.contains(limits);
+    // What is pinned keeps the object that it has now.
+    let file = pinned(has)
+        && call::mode_of(fd.as_raw_fd()).is_ok_and(|mode| mode & libc::S_IFMT != libc::S_IFDIR);
+    let object = Object { relimited: capability && !file, ..object };
     let held = Held { limits: limits.clone(), object };
+    // The others keep what they have beyond the ceiling.
+    let mut granted = record.numbers.clone();
+    granted.retain(|_, held| pinned(&held.limits));
+    granted.insert(number, held.clone());
     let program = program(&Policy {
         kind: Kind::Limit,
-        granted: [(number, held.clone())].into(),
+        granted,
         ceiling: record.ceiling.clone(),
-        capability: probe::filters() == Filters::Capability,
+        capability,
         landlock: true,
         directories: false,
         arrives: false,

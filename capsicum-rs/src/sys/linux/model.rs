@@ -45,6 +45,7 @@ impl Policy {
             | Need::Loose(arg)
             | Need::Contained(arg)
             | Need::Known(arg)
+            | Need::Emptied(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => self.meets(need, &self.held(low(arg)), 0),
             Need::Ioctl(arg, request) => self.meets(need, &self.held(low(arg)), low(request)),

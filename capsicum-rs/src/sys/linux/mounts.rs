@@ -76,16 +76,27 @@ impl Table {
         mounts
     }
 
-    /// The mount that a lookup of this path, which has no links, ends on: the deepest, and the last
-    /// of those that are mounted one on another.
-    fn holder(&self, path: &Path) -> Option<u64> {
-        let above = || self.mounts.iter().filter(|mount| path.starts_with(&mount.point));
-        let deepest = above().map(|mount| mount.point.components().count()).max()?;
-        let at: Vec<&Mount> =
-            above().filter(|mount| mount.point.components().count() == deepest).collect();
-        let covered = |mount: &&Mount| at.iter().any(|other| other.parent == mount.id);
-        let mut tops = at.iter().copied().filter(|mount| !covered(mount));
-        tops.next().filter(|_| tops.next().is_none()).map(|mount| mount.id)
+    /// The mount that a lookup of this path, which has no links, ends on: from the root on, the first
+    /// mount on its way that is mounted on the one before. Others may be hidden by those above.
+    pub(super) fn holder(&self, path: &Path) -> Option<u64> {
+        if !path.is_absolute() {
+            return None;
+        }
+        let known = |id: u64| self.mounts.iter().any(|mount| mount.id == id);
+        let only = |mut found: Vec<&Mount>| found.pop().filter(|_| found.is_empty()).map(|m| m.id);
+        let roots = self.mounts.iter().filter(|mount| mount.point == Path::new("/"));
+        let mut holder = only(roots.filter(|mount| !known(mount.parent)).collect())?;
+        // Each is further down than the one before: there are no more steps than mounts.
+        for _ in &self.mounts {
+            let on_it = || {
+                let on_it = self.mounts.iter().filter(|mount| mount.parent == holder);
+                on_it.filter(|mount| path.starts_with(&mount.point))
+            };
+            let depth = |mount: &Mount| mount.point.components().count();
+            let Some(first) = on_it().map(depth).min() else { return Some(holder) };
+            holder = only(on_it().filter(|mount| depth(mount) == first).collect())?;
+        }
+        None
     }
 }
 
@@ -238,6 +249,20 @@ mod tests {
         assert_eq!(holder("/a/b"), Some(24));
         assert_eq!(holder("/a/b c/d"), Some(25));
         assert_eq!(holder("relative"), None);
+    }
+
+    #[test]
+    fn a_mount_that_is_hidden_by_one_above_holds_nothing() {
+        let mounts = Table::parse(
+            b"22 1 8:1 / / rw - ext4 /dev/root rw\n\
+              23 22 8:1 /a/b /a/b ro - ext4 /dev/root rw\n\
+              24 22 8:1 /a /a rw - ext4 /dev/root rw\n",
+        );
+        assert_eq!(mounts.holder(Path::new("/a/b/c")), Some(24));
+        assert_eq!(mounts.holder(Path::new("/ab")), Some(22));
+        // A root that is no mount is not in the list.
+        let changed = Table::parse(b"23 22 0:5 / /proc rw - proc proc rw\n");
+        assert_eq!(changed.holder(Path::new("/d")), None);
     }
 
     #[test]

@@ -108,6 +108,7 @@ impl Open {
             addressless: rights.contains(Rights::WRITE) && self.socket() && !self.addressable(),
             contained: false,
             known: self.directory(),
+            relimited: false,
         }
     }
 

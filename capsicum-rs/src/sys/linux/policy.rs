@@ -39,6 +39,9 @@ pub(super) struct Object {
     pub(super) contained: bool,
     /// It is a directory that was open at entry.
     pub(super) known: bool,
+    /// It may be a directory, and was limited after entering: of what entering allowed on it by
+    /// the rights of then, nothing may be left that these do not allow.
+    pub(super) relimited: bool,
 }
 
 /// What a number may be used for.
@@ -221,6 +224,7 @@ impl Policy {
             Need::Whole(_) => !self.narrow(limits),
             Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
             Need::Known(_) => object.known,
+            Need::Emptied(_) => !object.relimited || limits.rights.contains(Rights::LOOKUP),
             Need::Contained(_) => object.contained || !self.arrives,
             Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
             Need::Message(_) => {

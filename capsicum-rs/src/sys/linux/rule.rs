@@ -116,6 +116,9 @@ pub(super) enum Need {
     /// The descriptor is a directory that was open at entry, so that Landlock holds lookups from it.
     /// Where it is not, the call is not refused but left to the broker.
     Known(Arg),
+    /// The descriptor has `LOOKUP`, or was not limited after entering, which may have allowed paths
+    /// that may be empty for the rights of then.
+    Emptied(Arg),
     /// The descriptor is not pinned: another object may take its number.
     Loose(Arg),
     /// No pinned descriptor is in the range from the first to the second argument.

@@ -158,6 +158,7 @@ fn need(policy: &Policy, need: Need, reach: &BTreeMap<Arg, Numbers>) -> Option<A
         | Need::Whole(arg)
         | Need::Loose(arg)
         | Need::Contained(arg)
+        | Need::Emptied(arg)
         | Need::MapShared(arg)
         | Need::Message(arg) => {
             let before = reach.get(&arg).cloned().unwrap_or_else(Numbers::all);

@@ -226,7 +226,9 @@ fn reason(why: Why) -> Option<String> {
             "Landlock does not see it, and there is no private root".to_owned()
         }
         Why::Unless(Fact::Statable) => "the path need not be empty".to_owned(),
-        Why::Unmet(Need::LooseRange(..) | Need::Known(_)) | Why::Fact(_) | Why::Unless(_) => {
+        Why::Unmet(Need::LooseRange(..) | Need::Known(_) | Need::Emptied(_))
+        | Why::Fact(_)
+        | Why::Unless(_) => {
             return None;
         }
     })

@@ -54,7 +54,7 @@ prop_compose! {
         ceiling in limits(),
         granted in collection::btree_map(
             descriptor(),
-            (limits(), any::<[bool; 4]>()),
+            (limits(), any::<[bool; 5]>()),
             0..60,
         ),
         facts in any::<[bool; 9]>(),
@@ -63,8 +63,8 @@ prop_compose! {
             kind,
             granted: granted
                 .into_iter()
-                .map(|(number, (limits, [read_only, addressless, contained, known]))| {
-                    (number, Held { limits, object: Object { read_only, addressless, contained, known } })
+                .map(|(number, (limits, [read_only, addressless, contained, known, relimited]))| {
+                    (number, Held { limits, object: Object { read_only, addressless, contained, known, relimited } })
                 })
                 .collect(),
             ceiling,
