@@ -1,6 +1,8 @@
 //! What the suites share: a peer that sends what it likes, and counts of what is open.
 #![allow(dead_code, reason = "no suite needs all of it")]
 
+pub(crate) mod raw;
+
 use std::{
     fs::File,
     io::IoSlice,
@@ -9,7 +11,8 @@ use std::{
 
 use capsicum_channel::Channel;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, setsockopt, socketpair,
+    sockopt,
 };
 
 /// The length of a frame's header.
@@ -40,7 +43,14 @@ pub(crate) fn honest(payload: &[u8], count: usize) -> Vec<u8> {
 /// A socket pair as a hostile peer has it.
 pub(crate) fn sockets() -> (OwnedFd, OwnedFd) {
     let flags = SockFlag::SOCK_CLOEXEC;
-    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("socketpair")
+    let (one, other) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("socketpair");
+    // Room for what is too large.
+    for end in [&one, &other] {
+        setsockopt(end, sockopt::SndBuf, &(1 << 20)).expect("setsockopt");
+        setsockopt(end, sockopt::RcvBuf, &(1 << 20)).expect("setsockopt");
+    }
+    (one, other)
 }
 
 /// A channel, and the socket of a peer that is none.
@@ -85,4 +95,18 @@ pub(crate) fn pipe_signal_pending() -> bool {
 pub(crate) fn close_on_exec(fd: &impl AsFd) -> bool {
     let flags = nix::fcntl::fcntl(fd.as_fd(), nix::fcntl::FcntlArg::F_GETFD).expect("fcntl");
     flags & 1 != 0
+}
+
+/// Whether the object can be mapped for writing, as others see it.
+pub(crate) fn map_writable(file: &File) -> bool {
+    raw::map_writable(file)
+}
+
+/// Memory that a hostile peer makes: its seals could be set, and are not, or cannot be.
+pub(crate) fn memory(length: u64, final_seals: bool) -> OwnedFd {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let flags = if final_seals { MFdFlags::empty() } else { MFdFlags::MFD_ALLOW_SEALING };
+    let file = File::from(memfd_create(c"hostile", flags).expect("memfd_create"));
+    file.set_len(length).expect("ftruncate");
+    file.into()
 }
