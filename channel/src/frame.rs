@@ -70,23 +70,23 @@ impl Frame {
         value: &T,
         caps: Caps,
     ) -> Result<Self, Error> {
-        Self::encode_for(kind, sequence, value, caps, None, Vec::new())
+        Self::encode_for(kind, sequence, value, caps, None, Buffers::default())
     }
 
-    /// The same for a peer with this ceiling, into a buffer that was used before.
+    /// The same for a peer with this ceiling, into buffers that were used before.
     pub(crate) fn encode_for<T: Serialize + ?Sized>(
         kind: u16,
         sequence: u64,
         value: &T,
         caps: Caps,
         ceiling: Option<Arc<Limits>>,
-        mut bytes: Vec<u8>,
+        buffers: Buffers,
     ) -> Result<Self, Error> {
-        bytes.clear();
+        let Buffers { mut bytes, passed } = buffers;
         bytes.resize(header::LENGTH, 0);
         let most = header::LENGTH.saturating_add(caps.inline);
         let output = Capped { bytes, most };
-        let (result, packing) = passing::pack(Packing::new(caps, ceiling), || {
+        let (result, packing) = passing::pack(Packing::new(caps, ceiling, passed), || {
             postcard::serialize_with_flavor::<T, Capped, Vec<u8>>(value, output)
         });
         match (result, packing.failed) {
@@ -155,9 +155,12 @@ impl Frame {
         &self.bytes
     }
 
-    /// The buffer, for the next frame.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.bytes
+    /// The buffers, for the next frame.
+    pub(crate) fn into_buffers(self) -> Buffers {
+        let Self { mut bytes, descriptors: mut passed, .. } = self;
+        bytes.clear();
+        passed.clear();
+        Buffers { bytes, passed }
     }
 
     /// Decodes the value, which takes over the descriptors; what it does not take is closed.
@@ -206,6 +209,13 @@ pub(crate) fn decode<T: DeserializeOwned>(
     }
 }
 
+/// What a frame is made in: both empty.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    bytes: Vec<u8>,
+    passed: Vec<Passed>,
+}
+
 /// Output that ends at a cap.
 struct Capped {
     bytes: Vec<u8>,
@@ -216,7 +226,11 @@ impl postcard::ser_flavors::Flavor for Capped {
     type Output = Vec<u8>;
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        if self.bytes.len() == self.most {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.bytes.push(byte);
+        Ok(())
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {

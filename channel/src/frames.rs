@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     Caps, Error, Frame,
     descriptor::Descriptor,
+    frame::Buffers,
     header::{self, Header},
     socket::{Socket, Until, Waiting},
     sys::{self, Direction, Received},
@@ -208,7 +209,7 @@ impl Frames {
         (sender, FrameReceiver { socket, receiver: self.receiver })
     }
 
-    /// Encodes and sends, with the buffer of the last time.
+    /// Encodes and sends, with the buffers of the last time.
     pub(crate) fn send_value<T: Serialize + ?Sized>(
         &mut self,
         sequence: u64,
@@ -217,7 +218,7 @@ impl Frames {
     ) -> Result<bool, Error> {
         let frame = self.sender.encode(0, sequence, value)?;
         let sent = self.sender.send(&self.socket, &frame, until);
-        self.sender.buffer = frame.into_buffer();
+        self.sender.buffers = frame.into_buffers();
         sent
     }
 
@@ -329,7 +330,7 @@ impl Descriptor for Frames {
 struct Outgoing {
     caps: Caps,
     ceiling: Option<Arc<Limits>>,
-    buffer: Vec<u8>,
+    buffers: Buffers,
     waiting: Waiting,
 }
 
@@ -340,8 +341,8 @@ impl Outgoing {
         sequence: u64,
         value: &T,
     ) -> Result<Frame, Error> {
-        let buffer = std::mem::take(&mut self.buffer);
-        Frame::encode_for(kind, sequence, value, self.caps, self.ceiling.clone(), buffer)
+        let buffers = std::mem::take(&mut self.buffers);
+        Frame::encode_for(kind, sequence, value, self.caps, self.ceiling.clone(), buffers)
     }
 
     /// Whether it was sent: not, where there was no time to.

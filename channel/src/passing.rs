@@ -50,8 +50,9 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    pub(crate) fn new(caps: Caps, ceiling: Option<Arc<Limits>>) -> Self {
-        Self { caps, ceiling, passed: Vec::new(), shared: caps.shared, failed: None }
+    /// Descriptors go into `passed`, which is empty.
+    pub(crate) fn new(caps: Caps, ceiling: Option<Arc<Limits>>, passed: Vec<Passed>) -> Self {
+        Self { caps, ceiling, passed, shared: caps.shared, failed: None }
     }
 
     fn add(
@@ -145,7 +146,7 @@ pub(crate) fn pack<T>(packing: Packing, encode: impl FnOnce() -> T) -> (T, Packi
     let (caps, ceiling) = (packing.caps, packing.ceiling.clone());
     let scope = Scope::enter(&PACKING, packing);
     let result = encode();
-    (result, scope.leave().unwrap_or_else(|| Packing::new(caps, ceiling)))
+    (result, scope.leave().unwrap_or_else(|| Packing::new(caps, ceiling, Vec::new())))
 }
 
 /// Runs `decode` with a message that handles can be taken out of.

@@ -1,8 +1,11 @@
 //! The socket of a channel: waiting, and being dead.
 //!
-//! Without a deadline a call blocks in the kernel. With one, ppoll(2) waits and the call does not.
-//! A process in capability mode may lack `EVENT` on some other descriptor, and then Linux refuses
-//! to poll at all; there the time is set on the socket, and the call blocks for so long at most.
+//! Without a deadline a call blocks in the kernel. With one there are two ways. The time can be set on
+//! the socket (`SO_RCVTIMEO`), which costs nothing where the last one will do; but whoever else has
+//! the socket can set it too, and the other end of a connection may have kept a copy of what it
+//! passed on. Or ppoll(2) waits, whoever has the socket; but Linux refuses it in capability mode
+//! unless everything else has `EVENT` too. So the first is for sockets that were made here, the
+//! second for others, and each for the other where a right is missing.
 
 use std::{
     io,
@@ -37,9 +40,14 @@ impl From<Option<Instant>> for Until {
 pub(crate) struct Waiting {
     /// ppoll(2) is refused.
     blind: bool,
-    /// A time is set on the socket.
-    timed: bool,
+    /// Setting the time is refused.
+    timeless: bool,
+    /// The time that is set on the socket.
+    set: Option<Duration>,
 }
+
+/// How much longer than asked for a call may wait, to spare setting the time anew.
+const TOLERANCE: Duration = Duration::from_millis(1);
 
 /// How long to wait where the kernel says that a socket is ready, and again that it is not: someone
 /// else who has it uses it, or has made it non-blocking.
@@ -49,6 +57,8 @@ const AGAIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: OwnedFd,
+    /// It was made here: nobody else has it.
+    own: bool,
     dead: AtomicBool,
 }
 
@@ -72,13 +82,13 @@ impl Socket {
         if !sys::connected(fd.as_fd()).map_err(Error::system("getpeername"))? {
             return unsuitable("it is not connected");
         }
-        Ok(Self { fd, dead: AtomicBool::new(false) })
+        Ok(Self { fd, own: false, dead: AtomicBool::new(false) })
     }
 
     /// A connected pair.
     pub(crate) fn pair() -> Result<(Self, Self), Error> {
         let (one, other) = sys::pair().map_err(Error::system("socketpair"))?;
-        let socket = |fd| Self { fd, dead: AtomicBool::new(false) };
+        let socket = |fd| Self { fd, own: true, dead: AtomicBool::new(false) };
         Ok((socket(one), socket(other)))
     }
 
@@ -142,9 +152,13 @@ impl Socket {
         mut call: impl FnMut(BorrowedFd<'_>, bool) -> io::Result<T>,
     ) -> Result<Option<T>, Error> {
         self.check()?;
-        if matches!(until, Until::Forever) && waiting.timed {
-            sys::set_timeout(self.fd.as_fd(), way, None).map_err(Error::system("setsockopt"))?;
-            waiting.timed = false;
+        if matches!(until, Until::Forever) && waiting.set.is_some() {
+            // Where that is refused, the call ends now and then, and is made again.
+            match sys::set_timeout(self.fd.as_fd(), way, None) {
+                Err(error) if is_capability_error(&error).is_some() => {}
+                Err(error) => return Err(Error::system("setsockopt")(error)),
+                Ok(()) => waiting.set = None,
+            }
         }
         // Mostly there is room to send, and mostly nothing yet to receive.
         let mut wait = way == Direction::Receive;
@@ -193,6 +207,12 @@ impl Socket {
 
     /// Waits for the socket, or arranges that the call does: whether that may block.
     fn wait(&self, way: Direction, left: Duration, waiting: &mut Waiting) -> Result<bool, Error> {
+        if left.is_zero() {
+            return Ok(false);
+        }
+        if self.own && !waiting.timeless && self.set_timeout(way, left, waiting)? {
+            return Ok(true);
+        }
         if !waiting.blind {
             match sys::ready(self.fd.as_fd(), way, left) {
                 Err(error) if is_capability_error(&error).is_some() => waiting.blind = true,
@@ -201,12 +221,34 @@ impl Socket {
                 Ok(_) => return Ok(false),
             }
         }
-        if left.is_zero() {
-            return Ok(false);
+        if self.set_timeout(way, left, waiting)? {
+            return Ok(true);
         }
-        sys::set_timeout(self.fd.as_fd(), way, Some(left)).map_err(Error::system("setsockopt"))?;
-        waiting.timed = true;
-        Ok(true)
+        let source = io::Error::from_raw_os_error(sys::ENOTCAPABLE);
+        Err(Error::system("waiting until a deadline, by setsockopt or ppoll")(source))
+    }
+
+    /// Sets the time that a call may take: whether the right to is there.
+    fn set_timeout(
+        &self,
+        way: Direction,
+        left: Duration,
+        waiting: &mut Waiting,
+    ) -> Result<bool, Error> {
+        if waiting.set.is_some_and(|set| set >= left && set <= left.saturating_add(TOLERANCE)) {
+            return Ok(true);
+        }
+        match sys::set_timeout(self.fd.as_fd(), way, Some(left)) {
+            Ok(()) => {
+                waiting.set = Some(left);
+                Ok(true)
+            }
+            Err(error) if is_capability_error(&error).is_some() => {
+                waiting.timeless = true;
+                Ok(false)
+            }
+            Err(error) => Err(Error::system("setsockopt")(error)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use capsicum_channel::{Channel, Descriptor, Directory, Error, Frames, Handle};
+use capsicum_channel::{Channel, Directory, Error, Frames, Handle};
 use capsicum_rs::{Limits, Rights};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -169,7 +169,11 @@ fn what_is_received_is_close_on_exec() {
     assert!(support::close_on_exec(&received));
 }
 
-fn unsupported<T: Descriptor>(channel: &mut Channel<Handle<T>, ()>, handle: &Handle<T>) -> String {
+#[cfg(target_os = "linux")]
+fn unsupported<T: capsicum_channel::Descriptor>(
+    channel: &mut Channel<Handle<T>, ()>,
+    handle: &Handle<T>,
+) -> String {
     match channel.send(handle) {
         Err(Error::Unsupported(error)) => error.to_string(),
         other => panic!("{other:?}"),

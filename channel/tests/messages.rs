@@ -10,6 +10,7 @@ use std::{
 };
 
 use capsicum_channel::{Caps, Channel, Error, Frame, Frames};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -210,7 +211,6 @@ fn only_a_connected_socket_of_sequenced_packets_is_a_channel() {
     assert!(unsuitable(of(stream.into())));
     let (datagram, _other) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
     assert!(unsuitable(of(datagram.into())));
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
     let alone = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::empty(), None);
     assert!(unsuitable(of(alone.expect("a socket"))));
     let (one, _other) = support::sockets();

@@ -62,10 +62,12 @@ pub(crate) fn send<D: AsFd>(
         });
     }
     let (space, length) = control_lengths(descriptors.len());
-    let mut control = [0_u64; CONTROL];
+    let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
     if space > size_of_val(&control) {
         return Err(io::Error::from_raw_os_error(libc::E2BIG));
     }
+    // Also what pads the control message: the kernel reads it all.
+    control[..space.div_ceil(size_of::<u64>())].fill(MaybeUninit::zeroed());
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: zeros are a valid msghdr: no address, no parts, no control data.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -135,6 +137,7 @@ fn take(message: &libc::msghdr) -> (Vec<OwnedFd>, bool) {
         if rights || passes_descriptor(header.cmsg_level, header.cmsg_type) {
             let count = length_of(header.cmsg_len).saturating_sub(control_lengths(0).1)
                 / size_of::<RawFd>();
+            descriptors.reserve(count);
             for index in 0..count {
                 // SAFETY: the kernel wrote so many descriptors behind the header, all of them new.
                 let fd = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(index).read() };
