@@ -125,6 +125,7 @@ enum Tree {
 #[allow(dead_code, reason = "only decoded")]
 struct Chain(Option<Box<Chain>>);
 
+#[allow(clippy::zero_sized_map_values, reason = "they are the attack")]
 fn recursion_and_lists_of_nothing() {
     for payload in [vec![1; 60_000], [2, 1].repeat(30_000), [3].repeat(60_000)] {
         breaks::<Tree>(&honest(&payload, 0), &[]);
@@ -133,7 +134,7 @@ fn recursion_and_lists_of_nothing() {
     // Elements that take no bytes: their number is all that there is.
     let largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
     breaks::<Vec<()>>(&honest(&largest, 0), &[]);
-    breaks::<BTreeMap<(), [(); 2]>>(&honest(&largest, 0), &[]);
+    breaks::<HashMap<(), ()>>(&honest(&largest, 0), &[]);
     breaks::<Vec<[(); 4]>>(&honest(&largest, 0), &[]);
     // What is within the bounds passes.
     let (mut here, there) = victim::<(), (Tree, Vec<()>)>();

@@ -55,7 +55,9 @@ proptest! {
     }
 }
 
-fn pair() -> (Channel<Vec<u8>, Vec<u8>>, Channel<Vec<u8>, Vec<u8>>) {
+type Bytes = Channel<Vec<u8>, Vec<u8>>;
+
+fn pair() -> (Bytes, Bytes) {
     Channel::pair().expect("a pair")
 }
 

@@ -26,7 +26,7 @@ fn descriptor(message: &impl Serialize) -> OwnedFd {
 #[test]
 fn bytes_are_the_same_at_the_other_end() {
     for length in [0, 1, 4095, 4096, 4097, 3 << 20] {
-        let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..251_u8).cycle().take(length).collect();
         let shared = SharedBytes::new(&bytes).expect("memory");
         assert_eq!(&*shared, &bytes[..]);
         assert_eq!(&*through(&shared), &bytes[..]);
@@ -77,7 +77,8 @@ fn any_range_of_memory_is_copied_exactly() {
     for offset in 0..24 {
         for length in 0..40 {
             value = value.wrapping_add(1);
-            let bytes: Vec<u8> = (0..length).map(|at| value.wrapping_mul(at as u8 | 1)).collect();
+            let bytes: Vec<u8> =
+                (1..=255_u8).take(length).map(|at| value.wrapping_mul(at | 1)).collect();
             memory.write_at(offset, &bytes).expect("within");
             model[offset..offset + length].copy_from_slice(&bytes);
             let mut all = [0; 256];
@@ -114,12 +115,14 @@ fn claim(fd: &OwnedFd, length: u64) -> Result<SharedBytes, Error> {
 
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while number > 127 {
-        bytes.push((number & 127) as u8 | 128);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        bytes.push(if number == 0 { low } else { low | 128 });
+        if number == 0 {
+            return bytes;
+        }
     }
-    bytes.push(number as u8);
-    bytes
 }
 
 #[test]
