@@ -88,7 +88,7 @@ fn a_deadline_holds_after_an_operation_without_one() {
         drop(there);
     });
     // A little shorter: the time that was set for the first one would do.
-    let deadline = Instant::now() + SOON - Duration::from_micros(500);
+    let deadline = Instant::now() + SOON.saturating_sub(Duration::from_micros(500));
     assert!(matches!(here.receive(Some(deadline)), Err(Error::Deadline)));
     drop(stop);
     watch.join().expect("the other end");
