@@ -1,4 +1,4 @@
-//! Figures: what the sandbox costs. `cargo xtask bench` builds and runs this; see there.
+//! Figures: what the sandbox and channels cost. `cargo xtask bench` builds and runs this; see there.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 mod ask;
 mod calls;
+mod channel;
 mod enter;
 mod filter;
 mod fixture;
@@ -58,14 +59,15 @@ fn main() -> Result<()> {
     let [programs, rounds, sections @ ..] = &arguments[..] else {
         bail!("started by `cargo xtask bench`, which passes what it needs");
     };
-    let printed = program::Printed::read(Path::new(programs))?;
     let rounds = rounds.parse()?;
     print_host();
+    let printed = || program::Printed::read(Path::new(programs));
     for section in sections {
         match section.as_str() {
-            "calls" => calls::print(&printed, rounds)?,
-            "enter" => enter::print(&printed, rounds)?,
-            "filter" => filter::print(&printed, rounds)?,
+            "calls" => calls::print(&printed()?, rounds)?,
+            "enter" => enter::print(&printed()?, rounds)?,
+            "filter" => filter::print(&printed()?, rounds)?,
+            "channel" => channel::print(rounds)?,
             "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }

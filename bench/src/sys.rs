@@ -1,5 +1,9 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the figures.
 
+mod messages;
+
+pub(crate) use messages::{pair, pin, receive, send_with, start, wait};
+
 use std::{
     ffi::CStr,
     io,

@@ -1,0 +1,247 @@
+//! Frames: what one datagram holds.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+};
+
+use capsicum_rs::Limits;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Caps, Error,
+    bounded::{Bounded, Bounds},
+    header::{self, Header},
+    passing::{self, Packing, Passed, Unpacking},
+};
+
+/// A message in the form in which it travels: two numbers, bytes and descriptors.
+///
+/// What the numbers mean is up to those who use [`Frames`](crate::Frames); a
+/// [`Channel`](crate::Channel) counts its messages with `sequence` and leaves `kind` at 0.
+///
+/// ```
+/// use capsicum_channel::{Caps, Frame};
+///
+/// let frame = Frame::encode(7, 1, &("three", 4_u8), Caps::default())?;
+/// assert_eq!((frame.kind(), frame.sequence(), frame.payload()), (7, 1, &b"\x05three\x04"[..]));
+/// assert_eq!(frame.decode::<(String, u8)>(Caps::default())?, ("three".to_owned(), 4));
+/// # Ok::<(), capsicum_channel::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Frame {
+    kind: u16,
+    sequence: u64,
+    /// The header, written last, and the payload.
+    bytes: Vec<u8>,
+    descriptors: Vec<Passed>,
+}
+
+impl Frame {
+    /// A frame of bytes that are not a value of serde's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] and [`Error::TooManyDescriptors`] where no frame could hold them.
+    pub fn new(
+        kind: u16,
+        sequence: u64,
+        payload: &[u8],
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Self, Error> {
+        let mut bytes = vec![0; header::LENGTH];
+        bytes.extend_from_slice(payload);
+        let descriptors = descriptors.into_iter().map(Passed::Owned).collect();
+        Self::finish(kind, sequence, bytes, descriptors)
+    }
+
+    /// Encodes a value, whose handles go along.
+    ///
+    /// Limits on handles that are narrower than what they are need to know who will receive them,
+    /// on Linux: use [`Frames::encode`](crate::Frames::encode).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], [`Error::TooManyDescriptors`], [`Error::Unsupported`] and
+    /// [`Error::Encode`].
+    pub fn encode<T: Serialize + ?Sized>(
+        kind: u16,
+        sequence: u64,
+        value: &T,
+        caps: Caps,
+    ) -> Result<Self, Error> {
+        Self::encode_for(kind, sequence, value, caps, None, Buffers::default())
+    }
+
+    /// The same for a peer with this ceiling, into buffers that were used before.
+    pub(crate) fn encode_for<T: Serialize + ?Sized>(
+        kind: u16,
+        sequence: u64,
+        value: &T,
+        caps: Caps,
+        ceiling: Option<Arc<Limits>>,
+        buffers: Buffers,
+    ) -> Result<Self, Error> {
+        let Buffers { mut bytes, passed } = buffers;
+        bytes.resize(header::LENGTH, 0);
+        let most = header::LENGTH.saturating_add(caps.inline);
+        let output = Capped { bytes, most };
+        let (result, packing) = passing::pack(Packing::new(caps, ceiling, passed), || {
+            postcard::serialize_with_flavor::<T, Capped, Vec<u8>>(value, output)
+        });
+        match (result, packing.failed) {
+            (_, Some(error)) => Err(error),
+            (Ok(bytes), None) => Self::finish(kind, sequence, bytes, packing.passed),
+            (Err(postcard::Error::SerializeBufferFull), None) => {
+                Err(Error::TooLarge { size: caps.inline.saturating_add(1), most: caps.inline })
+            }
+            (Err(error), None) => Err(Error::Encode { reason: error.to_string() }),
+        }
+    }
+
+    fn finish(
+        kind: u16,
+        sequence: u64,
+        mut bytes: Vec<u8>,
+        descriptors: Vec<Passed>,
+    ) -> Result<Self, Error> {
+        let size = bytes.len() - header::LENGTH;
+        let most = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+        let length = u32::try_from(size).map_err(|_| Error::TooLarge { size, most })?;
+        let (count, most) = (descriptors.len(), Caps::MAX_DESCRIPTORS);
+        let number = u16::try_from(count).ok().filter(|_| count <= most);
+        let number = number.ok_or(Error::TooManyDescriptors { count, most })?;
+        let header = Header { length, kind, descriptors: number, sequence };
+        bytes[..header::LENGTH].copy_from_slice(&header.write());
+        Ok(Self { kind, sequence, bytes, descriptors })
+    }
+
+    /// A frame that was received: every claim of its header has been checked.
+    pub(crate) fn received(header: Header, payload: &[u8], descriptors: Vec<OwnedFd>) -> Self {
+        let descriptors = descriptors.into_iter().map(Passed::Owned).collect();
+        let bytes = [&header.write(), payload].concat();
+        Self { kind: header.kind, sequence: header.sequence, bytes, descriptors }
+    }
+
+    /// What kind of message it is.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        self.kind
+    }
+
+    /// Which message it is, or which one it answers.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The encoded value.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[header::LENGTH..]
+    }
+
+    /// The descriptors, in order.
+    pub fn descriptors(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
+        self.descriptors.iter().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn passed(&self) -> &[Passed] {
+        &self.descriptors
+    }
+
+    /// The header and the payload.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The buffers, for the next frame.
+    pub(crate) fn into_buffers(self) -> Buffers {
+        let Self { mut bytes, descriptors: mut passed, .. } = self;
+        bytes.clear();
+        passed.clear();
+        Buffers { bytes, passed }
+    }
+
+    /// Decodes the value, which takes over the descriptors; what it does not take is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] where the bytes or descriptors are not what `T` wants, to the last byte
+    /// and descriptor. [`Error::System`] where a descriptor could not be checked: in capability mode
+    /// that needs rights in the ceiling, see [`Descriptor`](crate::Descriptor).
+    pub fn decode<T: DeserializeOwned>(self, caps: Caps) -> Result<T, Error> {
+        let owned = self.descriptors.into_iter().map(|passed| match passed {
+            Passed::Owned(fd) => Ok(fd),
+            // Decoded by the process that has encoded it.
+            Passed::Shared(holder) => holder.as_fd().try_clone_to_owned(),
+        });
+        let owned: Result<Vec<_>, _> = owned.collect();
+        let owned = owned.map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?;
+        decode(&self.bytes[header::LENGTH..], owned, caps)
+    }
+}
+
+/// Decodes a payload and its descriptors, to the last of both.
+pub(crate) fn decode<T: DeserializeOwned>(
+    payload: &[u8],
+    descriptors: Vec<OwnedFd>,
+    caps: Caps,
+) -> Result<T, Error> {
+    let bounds = Bounds::new(payload.len());
+    let mut input = postcard::Deserializer::from_bytes(payload);
+    let (result, unpacking) = passing::unpack(Unpacking::new(descriptors, caps), || {
+        T::deserialize(Bounded::new(&mut input, &bounds))
+    });
+    if let Some(error) = unpacking.failed {
+        return Err(error);
+    }
+    let value = result.map_err(|error| {
+        Error::protocol(match error {
+            postcard::Error::SerdeDeCustom => "a value that is none of its type".to_owned(),
+            other => other.to_string(),
+        })
+    })?;
+    match (unpacking.left(), input.finalize()) {
+        (0, Ok([])) => Ok(value),
+        (0, _) => Err(Error::protocol("bytes after the value")),
+        _ => Err(Error::protocol("descriptors that the value does not have")),
+    }
+}
+
+/// What a frame is made in: both empty.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    bytes: Vec<u8>,
+    passed: Vec<Passed>,
+}
+
+/// Output that ends at a cap.
+struct Capped {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl postcard::ser_flavors::Flavor for Capped {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        if self.bytes.len() == self.most {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.bytes.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if bytes.len() > self.most - self.bytes.len() {
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.bytes)
+    }
+}

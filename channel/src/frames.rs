@@ -1,0 +1,326 @@
+//! Frames over a socket: what channels, and what other layers use that need more than one kind of
+//! message.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::Instant,
+};
+
+use capsicum_rs::{Limits, Rights};
+use serde::Serialize;
+
+use crate::{
+    Caps, Error, Frame,
+    descriptor::Descriptor,
+    header::Header,
+    socket::{Socket, Until},
+    sys,
+    transfer::{Incoming, Outgoing},
+};
+
+/// A connected socket that carries [`Frame`]s.
+///
+/// [`Channel`](crate::Channel) is this with types. Here the numbers in the header are the caller's:
+/// which answer belongs to which request, what is a part of a stream, what ends it.
+///
+/// A deadline is a moment of the monotonic clock, `None` is to wait for as long as it takes. After
+/// [`Error::Deadline`] nothing has been sent, and nothing lost that was received. One exception:
+/// FreeBSD 15 sends a frame in parts where the other end has no room for all of it. Where the
+/// deadline passes between two, the rest cannot follow, and the socket is dead.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use capsicum_channel::{Error, Frame, Frames};
+///
+/// let (mut here, mut there) = Frames::pair()?;
+/// let deadline = Some(Instant::now() + Duration::from_secs(1));
+/// here.send(&Frame::new(1, 42, b"question", Vec::new())?, deadline)?;
+///
+/// let question = there.receive(deadline)?;
+/// assert_eq!((question.kind(), question.sequence()), (1, 42));
+/// let answer = there.encode(2, question.sequence(), &(true, "answer"))?;
+/// there.send(&answer, deadline)?;
+///
+/// assert_eq!(here.receive(deadline)?.decode::<(bool, String)>(here.caps())?.1, "answer");
+/// drop(there);
+/// assert!(matches!(here.receive(deadline), Err(Error::Closed)));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Frames {
+    socket: Socket,
+    sender: Outgoing,
+    receiver: Incoming,
+}
+
+/// The sending half of [`Frames`].
+#[derive(Debug)]
+pub struct FrameSender {
+    socket: Arc<Socket>,
+    sender: Outgoing,
+}
+
+/// The receiving half of [`Frames`].
+#[derive(Debug)]
+pub struct FrameReceiver {
+    socket: Arc<Socket>,
+    receiver: Incoming,
+}
+
+impl Frames {
+    /// What a process in capability mode needs on the socket, to send and receive with descriptors
+    /// and deadlines: `READ`, `WRITE` and, on Linux `SETSOCKOPT`, on FreeBSD `EVENT`.
+    ///
+    /// On Linux the socket must be granted with more than the ceiling has (a ceiling of nothing, for
+    /// one), since sendmsg(2) is for pinned connections; and no other grant may lack anything that
+    /// the ceiling has. Without descriptors to send neither matters.
+    pub const RIGHTS: Rights = sys::RIGHTS;
+
+    /// Two connected ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`].
+    pub fn pair() -> Result<(Self, Self), Error> {
+        let (one, other) = Socket::pair()?;
+        let one = Self::new(one);
+        let other = Self::new(other);
+        one.socket.make_room(Caps::default())?;
+        other.socket.make_room(Caps::default())?;
+        Ok((one, other))
+    }
+
+    /// Uses a socket that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsuitable`] where it is no connected Unix socket of sequenced packets, and
+    /// [`Error::System`] where that cannot be told: in capability mode it needs `GETSOCKOPT` and
+    /// `GETPEERNAME`.
+    pub fn from_socket(socket: OwnedFd) -> Result<Self, Error> {
+        let frames = Self::new(Socket::new(socket)?);
+        frames.socket.make_room(Caps::default())?;
+        Ok(frames)
+    }
+
+    fn new(socket: Socket) -> Self {
+        Self { socket, sender: Outgoing::default(), receiver: Incoming::default() }
+    }
+
+    /// How much a frame may hold.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.sender.caps
+    }
+
+    /// Sets how much a frame may hold, and makes room for it in the kernel. Both ends should have
+    /// the same caps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where the kernel has no such buffers (Linux: `net.core.wmem_max`;
+    /// FreeBSD: `kern.ipc.maxsockbuf`), [`Error::TooManyDescriptors`] for more than
+    /// [`Caps::MAX_DESCRIPTORS`].
+    pub fn set_caps(&mut self, caps: Caps) -> Result<(), Error> {
+        if caps.descriptors > Caps::MAX_DESCRIPTORS {
+            let most = Caps::MAX_DESCRIPTORS;
+            return Err(Error::TooManyDescriptors { count: caps.descriptors, most });
+        }
+        self.socket.make_room(caps)?;
+        (self.sender.caps, self.receiver.caps) = (caps, caps);
+        Ok(())
+    }
+
+    /// States the ceiling that the process at the other end has in capability mode, for everything
+    /// that it receives.
+    ///
+    /// On Linux handles with limits of their own are held to what it leaves open, and refused
+    /// without it; that it is true is the caller's to know: who starts a worker does. On FreeBSD it is
+    /// set on every descriptor that is sent.
+    pub fn peer_ceiling(&mut self, ceiling: impl Into<Limits>) {
+        self.sender.ceiling = Some(Arc::new(ceiling.into()));
+    }
+
+    /// Encodes a value for the other end: with these caps, and for its ceiling.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Frame::encode`].
+    pub fn encode<T: Serialize + ?Sized>(
+        &mut self,
+        kind: u16,
+        sequence: u64,
+        value: &T,
+    ) -> Result<Frame, Error> {
+        self.sender.encode(kind, sequence, value)
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Deadline`], [`Error::TooLarge`], [`Error::TooManyDescriptors`]
+    /// and [`Error::System`].
+    pub fn send(&mut self, frame: &Frame, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.send(&self.socket, frame, deadline.into()).map(drop)
+    }
+
+    /// Sends a frame if that is possible at once: whether it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send), but for the deadline.
+    pub fn try_send(&mut self, frame: &Frame) -> Result<bool, Error> {
+        self.sender.send(&self.socket, frame, Until::Now)
+    }
+
+    /// Receives a frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Deadline`], [`Error::Protocol`] and [`Error::System`].
+    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame, Error> {
+        let frame = self.receiver.receive(&self.socket, deadline.into(), Frame::received)?;
+        frame.ok_or(Error::Deadline)
+    }
+
+    /// Receives a frame if one is there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`receive`](Self::receive), but for the deadline.
+    pub fn try_receive(&mut self) -> Result<Option<Frame>, Error> {
+        self.receiver.receive(&self.socket, Until::Now, Frame::received)
+    }
+
+    /// Gives the connection up: both ends find it closed. For a layer above that has received what
+    /// no honest peer would send.
+    pub fn close(&mut self) {
+        self.socket.kill();
+    }
+
+    /// Both directions, for two threads.
+    #[must_use]
+    pub fn split(self) -> (FrameSender, FrameReceiver) {
+        let socket = Arc::new(self.socket);
+        let sender = FrameSender { socket: Arc::clone(&socket), sender: self.sender };
+        (sender, FrameReceiver { socket, receiver: self.receiver })
+    }
+
+    /// Encodes and sends, with the buffers of the last time.
+    pub(crate) fn send_value<T: Serialize + ?Sized>(
+        &mut self,
+        sequence: u64,
+        value: &T,
+        until: Until,
+    ) -> Result<bool, Error> {
+        let frame = self.sender.encode(0, sequence, value)?;
+        let sent = self.sender.send(&self.socket, &frame, until);
+        self.sender.buffers = frame.into_buffers();
+        sent
+    }
+
+    /// Receives, and makes something of the frame without another copy of it.
+    pub(crate) fn receive_with<T>(
+        &mut self,
+        until: Until,
+        make: impl FnOnce(Header, &[u8], Vec<OwnedFd>) -> T,
+    ) -> Result<Option<T>, Error> {
+        self.receiver.receive(&self.socket, until, make)
+    }
+}
+
+impl FrameSender {
+    /// See [`Frames::caps`].
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.sender.caps
+    }
+
+    /// See [`Frames::encode`].
+    pub fn encode<T: Serialize + ?Sized>(
+        &mut self,
+        kind: u16,
+        sequence: u64,
+        value: &T,
+    ) -> Result<Frame, Error> {
+        self.sender.encode(kind, sequence, value)
+    }
+
+    /// See [`Frames::send`].
+    pub fn send(&mut self, frame: &Frame, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.send(&self.socket, frame, deadline.into()).map(drop)
+    }
+
+    /// See [`Frames::try_send`].
+    pub fn try_send(&mut self, frame: &Frame) -> Result<bool, Error> {
+        self.sender.send(&self.socket, frame, Until::Now)
+    }
+
+    /// See [`Frames::close`]. A thread that is receiving finds it closed too.
+    pub fn close(&mut self) {
+        self.socket.kill();
+    }
+}
+
+impl FrameReceiver {
+    /// See [`Frames::caps`].
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.receiver.caps
+    }
+
+    /// See [`Frames::receive`].
+    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame, Error> {
+        let frame = self.receiver.receive(&self.socket, deadline.into(), Frame::received)?;
+        frame.ok_or(Error::Deadline)
+    }
+
+    /// See [`Frames::try_receive`].
+    pub fn try_receive(&mut self) -> Result<Option<Frame>, Error> {
+        self.receiver.receive(&self.socket, Until::Now, Frame::received)
+    }
+
+    /// See [`Frames::close`]. A thread that is sending finds it closed too.
+    pub fn close(&mut self) {
+        self.socket.kill();
+    }
+}
+
+impl AsFd for Frames {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsFd for FrameSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsFd for FrameReceiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl From<Frames> for OwnedFd {
+    fn from(frames: Frames) -> Self {
+        frames.socket.into_fd()
+    }
+}
+
+/// A socket that was received must be suitable: what is not breaks the protocol.
+impl Descriptor for Frames {
+    fn receive(descriptor: OwnedFd) -> Result<Self, Error> {
+        Self::from_socket(descriptor).map_err(|error| match error {
+            Error::Unsuitable { reason } => {
+                Error::protocol(format!("a descriptor that is no channel: {reason}"))
+            }
+            other => other,
+        })
+    }
+}

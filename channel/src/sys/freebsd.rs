@@ -1,0 +1,103 @@
+//! What is FreeBSD's own.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use capsicum_rs::{Limits, Rights};
+
+use super::{Status, posix::check};
+use crate::Error;
+
+/// What capability mode answers where a right is missing.
+pub(crate) const ENOTCAPABLE: i32 = 93;
+
+/// What a worker's channel needs: recvmsg(2), sendmsg(2) and poll(2).
+pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights::EVENT);
+
+/// From FreeBSD 15 on a record may be sent in parts, and ends where this says so (unix(4)). Before,
+/// each call is a record.
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_EOR;
+/// Whether a record ends with what recvmsg(2) has brought.
+pub(super) fn record_ends(flags: libc::c_int) -> bool {
+    flags & libc::MSG_EOR != 0
+}
+
+/// The length of a control message in the kernel's type.
+pub(super) fn control_length(length: usize) -> libc::socklen_t {
+    length.try_into().unwrap_or(0)
+}
+
+/// The same back.
+pub(super) fn length_of(length: libc::socklen_t) -> usize {
+    length as usize
+}
+
+/// From FreeBSD 15 on what is sent waits in the receiver's buffer.
+pub(crate) const RECEIVER_BUFFERS: bool = true;
+
+/// How large a datagram may be with a send buffer of this size. sosend(9) counts the control
+/// message too, and waits for ever where both never fit.
+pub(crate) fn largest_datagram(buffer: usize) -> usize {
+    buffer.saturating_sub(4096)
+}
+
+/// Whether such a control message brings a descriptor, besides `SCM_RIGHTS`: none does.
+pub(super) fn passes_descriptor(_level: libc::c_int, _kind: libc::c_int) -> bool {
+    false
+}
+
+/// There are no others.
+pub(super) const MEMORY_FLAGS: libc::c_uint = 0;
+/// The seals of memory that does not change any more.
+pub(crate) const SEALS_FIXED: libc::c_int =
+    libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+/// The seals of memory that its maker writes. FreeBSD cannot seal against writing and leave a
+/// mapping writable: `MEMORY_LIMITS` keep the others from it.
+pub(crate) const SEALS_SHARED: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+/// What others may do with the memory: read it.
+pub(crate) const MEMORY_LIMITS: Limits = Limits {
+    rights: Rights::MMAP_R.union(Rights::FSTAT),
+    fcntls: capsicum_rs::Fcntls::NONE,
+    ioctls: capsicum_rs::Ioctls::none(),
+};
+/// A private mapping would be a copy at some time that nobody states.
+pub(crate) const FIXED_IS_SHARED: bool = true;
+
+/// fstat(2).
+pub(crate) fn status(fd: BorrowedFd<'_>) -> io::Result<Status> {
+    let mut stat = MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel writes a `struct stat`.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: the kernel has written it.
+    let stat = unsafe { stat.assume_init() };
+    Ok(Status { mode: stat.st_mode, size: stat.st_size.try_into().unwrap_or(0) })
+}
+
+/// Large pages are there from when the memory gets its size (shm_create_largepage(3)).
+#[allow(clippy::unnecessary_wraps, reason = "the other system has to ask")]
+pub(crate) fn ordinary_pages(_fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// A descriptor that can be sent in place of this one, so that the receiver has no more than
+/// `limits`; `None` where this one can.
+///
+/// Limits travel with a descriptor. The receiver's ceiling, where there is one, is among them, as it
+/// would hold on Linux.
+pub(crate) fn narrowed(
+    fd: BorrowedFd<'_>,
+    limits: &Limits,
+    ceiling: Option<&Limits>,
+) -> Result<Option<OwnedFd>, Error> {
+    let wanted = ceiling.map_or_else(|| limits.clone(), |ceiling| limits.intersection(ceiling));
+    if wanted == Limits::ALL {
+        return Ok(None);
+    }
+    let has = capsicum_rs::limits_of(&fd).map_err(Error::Unsupported)?;
+    let copy = fd.try_clone_to_owned().map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?;
+    capsicum_rs::limit(&copy, wanted.intersection(&has)).map_err(Error::Unsupported)?;
+    Ok(Some(copy))
+}

@@ -1,0 +1,31 @@
+//! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+mod memory;
+mod posix;
+mod racy;
+mod sockets;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+pub(crate) use memory::{Mapping, memory, seal, seals};
+pub(crate) use posix::{
+    Direction, buffers, connected, pair, raise_buffer, ready, set_timeout, shut_down, socket,
+};
+pub(crate) use racy::{load, store};
+pub(crate) use sockets::{Received, receive, send};
+
+/// What fstat(2) tells, as far as it matters here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    /// The type and the permissions.
+    pub(crate) mode: libc::mode_t,
+    /// Bytes.
+    pub(crate) size: u64,
+}

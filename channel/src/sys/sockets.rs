@@ -1,0 +1,154 @@
+//! sendmsg(2) and recvmsg(2) with descriptors.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use super::{SEND_FLAGS, control_length, length_of, passes_descriptor, posix::owned, record_ends};
+use crate::Caps;
+
+/// Room for the control message of `Caps::MAX_DESCRIPTORS` descriptors, aligned as its header is.
+const CONTROL: usize = 136;
+const _: () =
+    assert!(CONTROL * size_of::<u64>() >= 40 + Caps::MAX_DESCRIPTORS * size_of::<RawFd>());
+
+/// What one call has received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// How many bytes are in the buffer.
+    pub(crate) bytes: usize,
+    /// The record ends here. On FreeBSD 15 the next call may bring more of it.
+    pub(crate) ends: bool,
+    /// Some of it did not fit, into the buffer or into the table of descriptors.
+    pub(crate) truncated: bool,
+    /// There was something else than descriptors with it.
+    pub(crate) foreign: bool,
+    /// The descriptors.
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+fn flag(wait: bool) -> libc::c_int {
+    if wait { 0 } else { libc::MSG_DONTWAIT }
+}
+
+fn transferred(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// The length that the control message of so many descriptors has: with its padding (`SPACE`), and
+/// without (`LEN`).
+fn control_lengths(count: usize) -> (usize, usize) {
+    let bytes = libc::c_uint::try_from(count * size_of::<RawFd>()).unwrap_or(0);
+    // SAFETY: both only calculate.
+    let (space, length) = unsafe { (libc::CMSG_SPACE(bytes), libc::CMSG_LEN(bytes)) };
+    (space as usize, length as usize)
+}
+
+/// Sends a record, or the rest of one. Without descriptors it is send(2), which needs `WRITE` only.
+pub(crate) fn send<D: AsFd>(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[D],
+    wait: bool,
+) -> io::Result<usize> {
+    let flags = SEND_FLAGS | libc::MSG_NOSIGNAL | flag(wait);
+    if descriptors.is_empty() {
+        // SAFETY: the kernel reads as many bytes as there are.
+        return transferred(unsafe {
+            libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags)
+        });
+    }
+    let (space, length) = control_lengths(descriptors.len());
+    let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
+    if space > size_of_val(&control) {
+        return Err(io::Error::from_raw_os_error(libc::E2BIG));
+    }
+    // Also what pads the control message: the kernel reads it all.
+    control[..space.div_ceil(size_of::<u64>())].fill(MaybeUninit::zeroed());
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: zeros are a valid msghdr: no address, no parts, no control data.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = control_length(space);
+    // SAFETY: the control buffer is aligned and as long as `space`, so that its first header and
+    // the data of that, which is so many descriptors, lie within it.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = control_length(length);
+        let mut data = libc::CMSG_DATA(header).cast::<[u8; size_of::<RawFd>()]>();
+        for descriptor in descriptors {
+            data.write(descriptor.as_fd().as_raw_fd().to_ne_bytes());
+            data = data.add(1);
+        }
+    }
+    // SAFETY: the message names one buffer and the control data, which are only read; the
+    // descriptors are borrowed, and so open.
+    transferred(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
+}
+
+/// Receives a record, or a part of one, with at most so many descriptors, each close-on-exec.
+pub(crate) fn receive(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    most: usize,
+    wait: bool,
+) -> io::Result<Received> {
+    let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: zeros are a valid msghdr: no address, no parts, no control data.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    let room = control_lengths(most).0.min(size_of_val(&control));
+    message.msg_controllen = control_length(room);
+    let flags = libc::MSG_CMSG_CLOEXEC | flag(wait);
+    // SAFETY: the kernel writes no more into either buffer than their lengths, which it is told.
+    let bytes = transferred(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
+    // Whatever has come is owned before anything else is looked at.
+    let (descriptors, foreign) = take(&message);
+    Ok(Received {
+        bytes,
+        ends: record_ends(message.msg_flags),
+        truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
+        foreign,
+        descriptors,
+    })
+}
+
+/// Takes over the descriptors of a message that recvmsg(2) has filled in, and tells whether there
+/// was something else.
+fn take(message: &libc::msghdr) -> (Vec<OwnedFd>, bool) {
+    let (mut descriptors, mut foreign) = (Vec::new(), false);
+    // SAFETY: the kernel has set `msg_controllen` to what it wrote, of which the header is a part.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(ptr::from_ref(message)) };
+    while !next.is_null() {
+        // SAFETY: the macros return headers that lie within the control data.
+        let (header, data) = unsafe { (next.read(), libc::CMSG_DATA(next)) };
+        let rights = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
+        foreign |= !rights;
+        if rights || passes_descriptor(header.cmsg_level, header.cmsg_type) {
+            let count = length_of(header.cmsg_len).saturating_sub(control_lengths(0).1)
+                / size_of::<RawFd>();
+            descriptors.reserve(count);
+            for index in 0..count {
+                // SAFETY: the kernel wrote so many descriptors behind the header, all of them new.
+                let fd = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(index).read() };
+                let fd = RawFd::from_ne_bytes(fd);
+                if fd >= 0 {
+                    descriptors.push(owned(fd));
+                }
+            }
+        }
+        // SAFETY: as for the first header.
+        next = unsafe { libc::CMSG_NXTHDR(ptr::from_ref(message), next) };
+    }
+    (descriptors, foreign)
+}

@@ -1,0 +1,71 @@
+//! The calls of the suites that nothing safe makes.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd, AsRawFd},
+};
+
+/// mmap(2) of the first page, shared and writable, and munmap(2).
+pub(crate) fn map_writable(file: &File) -> bool {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: the kernel chooses where, and what it maps is unmapped unused.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), 4096, protection, libc::MAP_SHARED, fd, 0);
+        at != libc::MAP_FAILED && libc::munmap(at, 4096) == 0
+    }
+}
+
+/// signal(3): `SIGPIPE` ends the program again, as it does where Rust has not ignored it.
+pub(crate) fn default_pipe_signal() {
+    // SAFETY: no handler is set that would run.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// What is allocated, by all threads.
+pub(crate) mod allocations {
+    use std::{
+        alloc::{GlobalAlloc, Layout, System},
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    struct Counting;
+
+    #[global_allocator]
+    static COUNTING: Counting = Counting;
+    static LIVE: AtomicUsize = AtomicUsize::new(0);
+    static FROM: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+
+    // SAFETY: the system's allocator does it all; this only counts.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+            MOST.fetch_max(live, Relaxed);
+            // SAFETY: the caller keeps to the contract, which is the same.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+            LIVE.fetch_sub(layout.size(), Relaxed);
+            // SAFETY: as above.
+            unsafe { System.dealloc(at, layout) }
+        }
+    }
+
+    /// Bytes that are allocated now.
+    pub(crate) fn live() -> usize {
+        LIVE.load(Relaxed)
+    }
+
+    /// From here on the most is counted.
+    pub(crate) fn start() {
+        FROM.store(live(), Relaxed);
+        MOST.store(live(), Relaxed);
+    }
+
+    /// How much more was allocated at any time since then.
+    pub(crate) fn most() -> usize {
+        MOST.load(Relaxed).saturating_sub(FROM.load(Relaxed))
+    }
+}
