@@ -15,7 +15,16 @@ pub(crate) struct Attack {
     /// Prepares it, calls one of the scene's `enter`s, and tries it.
     pub(crate) body: fn(&Scene) -> Attempt,
     /// Where it gets through and is documented to.
-    pub(crate) known: Option<&'static str>,
+    pub(crate) known: &'static [Known],
+}
+
+/// Something that is documented to get through.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    /// A part of the name of the peers that it is about; nothing for the library's levels.
+    pub(crate) place: &'static str,
+    /// What the documentation says.
+    pub(crate) sentence: &'static str,
 }
 
 /// Who can try an attack.
@@ -62,18 +71,18 @@ pub(crate) type Attempt = Result<Got, Stop>;
 
 /// An attack by any program.
 pub(crate) const fn program(name: &'static str, body: fn(&Scene) -> Attempt) -> Attack {
-    Attack { name, who: Who::Program, body, known: None }
+    Attack { name, who: Who::Program, body, known: &[] }
 }
 
 /// An attack by one that holds descriptors.
 pub(crate) const fn holder(name: &'static str, body: fn(&Scene) -> Attempt) -> Attack {
-    Attack { name, who: Who::Holder, body, known: None }
+    Attack { name, who: Who::Holder, body, known: &[] }
 }
 
 impl Attack {
-    /// It gets through where the documentation says this.
-    pub(crate) const fn known(mut self, sentence: &'static str) -> Self {
-        self.known = Some(sentence);
+    /// It gets through where the documentation says so.
+    pub(crate) const fn known(mut self, known: &'static [Known]) -> Self {
+        self.known = known;
         self
     }
 }

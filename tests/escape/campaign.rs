@@ -1,12 +1,13 @@
 //! Every attack, first without a sandbox, then at each level of containment.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use capsicum_rs::{Containment, Support};
 
 use crate::{
     attacks,
     attempt::{Attack, Family, Who},
+    peers::Peer,
     stage::{Mode, Objects},
     verdict::{Verdict, attempt},
 };
@@ -16,7 +17,17 @@ use crate::{
 pub(crate) enum Place {
     Control,
     Level(Containment),
-    Peer(String),
+    Peer { name: &'static str, ours: bool },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Control => f.write_str("control"),
+            Self::Level(level) => level.fmt(f),
+            Self::Peer { name, .. } => f.write_str(name),
+        }
+    }
 }
 
 /// What was found.
@@ -36,14 +47,30 @@ pub(crate) enum Count {
 }
 
 impl Finding<'_> {
+    /// What the documentation says of an attack that gets through here.
+    pub(crate) fn known(&self) -> Option<&'static str> {
+        let Verdict::Through(_) = self.verdict else { return None };
+        let known = self.attack.known.iter();
+        match self.place {
+            Place::Control | Place::Peer { ours: false, .. } => None,
+            Place::Level(_) => known.into_iter().find(|known| known.place.is_empty()),
+            Place::Peer { name, .. } => known
+                .into_iter()
+                .find(|known| !known.place.is_empty() && name.contains(known.place)),
+        }
+        .map(|known| known.sentence)
+    }
+
     /// Whether it is as it must be.
     pub(crate) fn count(&self) -> Count {
         match (&self.place, &self.verdict) {
             (_, Verdict::Fault(_)) => Count::Failed,
             // Without a sandbox it need but get through somewhere.
-            (Place::Control, Verdict::Through(_)) | (Place::Peer(_), _) => Count::Passed,
+            (Place::Control, Verdict::Through(_)) | (Place::Peer { ours: false, .. }, _) => {
+                Count::Passed
+            }
             (Place::Control, _) | (_, Verdict::Unable(_)) => Count::Skipped,
-            (_, Verdict::Through(_)) if self.attack.known.is_none() => Count::Failed,
+            (_, Verdict::Through(_)) if self.known().is_none() => Count::Failed,
             _ => Count::Passed,
         }
     }
@@ -67,12 +94,11 @@ pub(crate) fn levels(support: &Support) -> Vec<(Containment, Option<String>)> {
     levels.map(|level| (level.containment, level.lacks.clone())).collect()
 }
 
-/// Makes these attacks as the user that this is; `found` is told of each, `under` makes those that
-/// are for programs of other confinements too.
+/// Makes these attacks as the user that this is; `found` is told of each.
 pub(crate) fn run<'a>(
     attacks: &[(&'static Family, &'a Attack)],
     base: &Path,
-    under: &dyn Fn(&'a Attack, &Path, &Objects) -> Vec<(String, Verdict)>,
+    peers: &[Peer],
     found: &mut dyn FnMut(Finding<'a>),
 ) {
     let objects = Objects::new();
@@ -95,8 +121,9 @@ pub(crate) fn run<'a>(
             }
         }
         if attack.who == Who::Program {
-            for (peer, verdict) in under(attack, base, &objects) {
-                tell(Place::Peer(peer), verdict);
+            for peer in peers {
+                let verdict = peer.attempt(attack, base, &objects);
+                tell(Place::Peer { name: peer.name, ours: peer.ours() }, verdict);
             }
         }
     }

@@ -22,6 +22,8 @@ mod native;
 #[cfg(target_os = "linux")]
 mod paths;
 #[cfg(target_os = "linux")]
+mod peers;
+#[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
 mod raw;
@@ -31,6 +33,8 @@ mod run;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod stage;
+#[cfg(target_os = "linux")]
+mod tsv;
 #[cfg(target_os = "linux")]
 mod verdict;
 

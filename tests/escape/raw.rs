@@ -125,6 +125,13 @@ pub(crate) fn ended(pid: libc::pid_t) -> Option<i32> {
     (waited == pid).then_some(status)
 }
 
+/// Ends what is left of an attack's group, of which all are or become this process's children.
+pub(crate) fn end_group(group: libc::pid_t) {
+    kill(-group, libc::SIGKILL);
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(-group, ptr::null_mut(), libc::__WALL) } > 0 {}
+}
+
 /// waitpid(2) of any child that has ended, whatever signal its end was to send.
 pub(crate) fn any_ended() -> Option<libc::pid_t> {
     // SAFETY: no status is asked for.

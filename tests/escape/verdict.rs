@@ -152,13 +152,11 @@ pub(crate) fn attempt(attack: &Attack, mode: Mode, base: &Path, objects: &Object
             let ended = ended(&fd, DEADLINE);
             raw::kill(pid, libc::SIGKILL);
             let status = raw::wait(pid);
-            raw::kill(-pid, libc::SIGKILL);
+            raw::end_group(pid);
             let (tag, text) = page.read();
             page.unmap();
             let mut effects = stage.effects();
-            if stage.strange_children() {
-                effects.push("its starter has a child that it did not make".to_owned());
-            }
+            effects.extend(stage.strange_children());
             judge(ended, status, (tag != 0).then_some(Report(tag, text)), &effects)
         }
     };

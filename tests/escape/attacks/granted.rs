@@ -127,11 +127,6 @@ pub(crate) const FAMILY: Family = Family {
             s.enter_plain()?;
             device(s, libc::S_IFBLK)
         }),
-        program("a whiteout, made by moving", |s| {
-            s.enter_plain()?;
-            let (from, to) = (c"plain", c"moved");
-            done(call!(SYS_renameat2, s.out, from, s.out, to, libc::RENAME_WHITEOUT))
-        }),
     ],
 };
 

@@ -1,6 +1,6 @@
 //! Memory, and objects that processes share by their names.
 
-use super::tools::{bytes_of, did};
+use super::tools::{bytes_of, did, done};
 use crate::{
     attempt::{Family, Got, at, at_mut, call, open, program},
     native,
@@ -35,11 +35,9 @@ pub(crate) const FAMILY: Family = Family {
             let at = call!(SYS_shmat, s.objects.shm, 0, 0o10000)?;
             Ok(Got::Read(native::peek(at, SECRET.len())))
         }),
-        program("new shared memory (shmget)", |s| {
+        program("new shared memory that others find (shmget)", |s| {
             s.enter()?;
-            let id = call!(SYS_shmget, 0, 4096, 0o1600)?;
-            let _ = call!(SYS_shmctl, id, libc::IPC_RMID, 0);
-            Ok(Got::Did("it made some, which outlives it"))
+            done(call!(SYS_shmget, s.objects.key(), 4096, 0o1600))
         }),
         program("a semaphore by its id (semctl)", |s| {
             s.enter()?;
@@ -74,9 +72,7 @@ pub(crate) const FAMILY: Family = Family {
         }),
         program("removing a POSIX message queue (mq_unlink)", |s| {
             s.enter()?;
-            let name = c"escape-removed";
-            let _ = open!(SYS_mq_open, name, 0o102, 0o600, 0);
-            did("it removed one", call!(SYS_mq_unlink, name))
+            done(call!(SYS_mq_unlink, s.objects.other_name()))
         }),
         program("a key of the session (keyctl)", |s| {
             s.enter()?;

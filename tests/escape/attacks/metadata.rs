@@ -2,9 +2,15 @@
 
 use super::tools::{AT_FDCWD, bytes_of, did, done, read_fd};
 use crate::{
-    attempt::{Attempt, Family, Got, Stop, at, at_mut, call, open, program},
+    attempt::{Attempt, Family, Got, Known, Stop, at, at_mut, call, open, program},
     stage::{SECRET, Scene},
 };
+
+/// Landlock sees none of these.
+const SEEN: &[Known] = &[Known {
+    place: "sandbox-spawn, landlock",
+    sentence: "At `landlock` the names and the metadata of other files can be seen.",
+}];
 
 pub(crate) const FAMILY: Family = Family {
     name: "metadata",
@@ -15,41 +21,48 @@ pub(crate) const FAMILY: Family = Family {
             let mut stat = [0_u64; 18];
             call!(SYS_stat, s.secret(), at_mut(&mut stat))?;
             size(stat[6])
-        }),
+        })
+        .known(SEEN),
         program("fstatat of `..`", |s| {
             s.enter()?;
             let mut stat = [0_u64; 18];
             let path = c"../outside/secret";
             call!(SYS_newfstatat, s.out, path, at_mut(&mut stat), 0)?;
             size(stat[6])
-        }),
+        })
+        .known(SEEN),
         program("statx", |s| {
             s.enter()?;
             let mut stat = [0_u64; 32];
             call!(SYS_statx, AT_FDCWD, s.secret(), 0, 0x7ff, at_mut(&mut stat))?;
             size(stat[5])
-        }),
+        })
+        .known(SEEN),
         program("access", |s| {
             s.enter()?;
             did("it asked whether a file is there", call!(SYS_faccessat, AT_FDCWD, s.secret(), 0))
-        }),
+        })
+        .known(SEEN),
         program("faccessat2", |s| {
             s.enter()?;
             let asked = call!(SYS_faccessat2, s.out, c"../outside/secret", 4, 0);
             did("it asked whether a file can be read", asked)
-        }),
+        })
+        .known(SEEN),
         program("readlink", |s| {
             s.enter()?;
             let mut bytes = [0_u8; 64];
             call!(SYS_readlinkat, s.out, c"../outside/link", at_mut(&mut bytes), 64)?;
             bytes_of(&bytes)
-        }),
+        })
+        .known(SEEN),
         program("getxattr", |s| {
             s.enter()?;
             let mut bytes = [0_u8; 64];
             call!(SYS_getxattr, s.secret(), c"user.secret", at_mut(&mut bytes), 64)?;
             bytes_of(&bytes)
-        }),
+        })
+        .known(SEEN),
         program("listxattr", |s| {
             s.enter()?;
             let mut bytes = [0_u8; 64];
@@ -59,12 +72,14 @@ pub(crate) const FAMILY: Family = Family {
             } else {
                 Err(Stop::Nothing("no attributes"))
             }
-        }),
+        })
+        .known(SEEN),
         program("statfs", |s| {
             s.enter()?;
             let mut about = [0_u64; 32];
             did("it asked a file system", call!(SYS_statfs, s.secret(), at_mut(&mut about)))
-        }),
+        })
+        .known(SEEN),
         program("changing a mode by path", |s| {
             s.enter()?;
             done(call!(SYS_fchmodat, AT_FDCWD, s.victim(), 0o666))
@@ -89,7 +104,7 @@ pub(crate) const FAMILY: Family = Family {
             s.enter()?;
             done(call!(SYS_removexattr, s.secret(), c"user.secret"))
         }),
-        program("watching a file with inotify", watched),
+        program("watching a file with inotify", watched).known(SEEN),
         program("watching a file with fanotify", |s| {
             s.enter()?;
             let group = open!(SYS_fanotify_init, 0x200, 0)?;

@@ -13,6 +13,7 @@ mod outside;
 mod passing;
 mod procfs;
 mod programs;
+mod resources;
 mod rights;
 mod signals;
 mod sockets;
@@ -39,4 +40,5 @@ pub(crate) const FAMILIES: &[&Family] = &[
     &memory::FAMILY,
     &kernel::FAMILY,
     &entries::FAMILY,
+    &resources::FAMILY,
 ];

@@ -86,11 +86,6 @@ pub(crate) const FAMILY: Family = Family {
             s.enter()?;
             done(call!(SYS_setpriority, 1, s.other.pid, 5))
         }),
-        program("the priority of all that the user has", |s| {
-            s.enter()?;
-            // Asked for only: to set it would reach everything.
-            did("it learnt it", call!(SYS_getpriority, 2, 0))
-        }),
         program("its scheduler", |s| {
             s.enter()?;
             done(call!(SYS_sched_setscheduler, s.other.pid, 3, at(&0_i32)))

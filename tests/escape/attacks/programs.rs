@@ -6,11 +6,17 @@ use capsicum_rs::{Rights, Sandbox};
 
 use super::tools::{AT_FDCWD, RAN, executes, memory, through_procfs};
 use crate::{
-    attempt::{Attempt, Family, Got, Stop, at, call, holder, open, program},
+    attempt::{Attempt, Family, Got, Known, Stop, at, call, holder, open, program},
     native,
     raw::{self, text},
     stage::{Scene, borrowed, tiny_program},
 };
+
+/// Landlock sees execve(2) alone.
+const MAPPED: &[Known] = &[Known {
+    place: "sandbox-spawn, landlock",
+    sentence: "At `landlock`, what is written can be mapped as code, though not executed as a program.",
+}];
 
 pub(crate) const FAMILY: Family = Family {
     name: "execution",
@@ -111,7 +117,8 @@ pub(crate) const FAMILY: Family = Family {
             let file = open!(SYS_openat, s.out, c"code", libc::O_RDONLY)?;
             let map = call!(SYS_mmap, 0, 4096, 5, 2, file, 0)?;
             runs(map)
-        }),
+        })
+        .known(MAPPED),
         program("code mapped from a file, made executable later", |s| {
             s.enter_plain()?;
             write(s, "code", CODE)?;
@@ -119,7 +126,8 @@ pub(crate) const FAMILY: Family = Family {
             let map = call!(SYS_mmap, 0, 4096, 1, 2, file, 0)?;
             call!(SYS_mprotect, map, 4096, 5)?;
             runs(map)
-        }),
+        })
+        .known(MAPPED),
         program("the same by pkey_mprotect", |s| {
             s.enter_plain()?;
             write(s, "code", CODE)?;
@@ -127,7 +135,8 @@ pub(crate) const FAMILY: Family = Family {
             let map = call!(SYS_mmap, 0, 4096, 1, 2, file, 0)?;
             call!(SYS_pkey_mprotect, map, 4096, 5, -1)?;
             runs(map)
-        }),
+        })
+        .known(MAPPED),
         program("what is readable made executable (personality)", |s| {
             s.enter_plain()?;
             call!(SYS_personality, 0x0040_0000)?;

@@ -112,8 +112,10 @@ pub(crate) const FAMILY: Family = Family {
         }),
         program("a child of its parent's (CLONE_PARENT)", |s| {
             s.enter()?;
-            let pid = call!(SYS_clone, libc::CLONE_PARENT | SIGNAL, 0, 0, 0, 0)?;
-            if pid == 0 {
+            let flags = libc::CLONE_PARENT | libc::CLONE_VFORK | SIGNAL;
+            if call!(SYS_clone, flags, 0, 0, 0, 0)? == 0 {
+                // Out of the group that is ended with this attack.
+                let _ = call!(SYS_setsid);
                 raw::exit(0);
             }
             Ok(Got::Done)

@@ -18,6 +18,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use bystander::Bystander;
@@ -49,18 +50,44 @@ impl Stage {
         let mut effects = self.before.changes(&self.scene);
         effects.extend(self.bystander.changes());
         effects.extend(self.sockets.changes());
+        effects.extend(self.scene.objects.changes());
         effects
     }
 
-    /// Whether there was a child that is neither the attack nor the other process.
-    pub(crate) fn strange_children(&self) -> bool {
-        let other = self.bystander.pid();
-        let mut strange = false;
-        // The other process is alive, and the attack has been waited for.
-        while let Some(pid) = crate::raw::any_ended() {
-            strange |= pid != other;
+    /// Children of this process that are neither the attack nor the other process, but ended: what
+    /// it starts is its own.
+    pub(crate) fn strange_children(&self) -> Vec<String> {
+        let mut ended = false;
+        while crate::raw::any_ended().is_some() {
+            ended = true;
+        }
+        let mut strange = self.outlived(Duration::ZERO);
+        if ended {
+            strange.push("its starter has a child that it did not make".to_owned());
         }
         strange
+    }
+
+    /// Orphans of the attack, which become this process's children, that do not end in this time.
+    pub(crate) fn outlived(&self, time: Duration) -> Vec<String> {
+        let deadline = Instant::now() + time;
+        let own = self.bystander.pid();
+        let orphans = || -> Vec<i32> {
+            while crate::raw::any_ended().is_some() {}
+            let children = fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+            let children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+            children.filter(|pid| *pid != own).collect()
+        };
+        let mut alive = orphans();
+        while !alive.is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            alive = orphans();
+        }
+        for pid in &alive {
+            crate::raw::kill(*pid, libc::SIGKILL);
+            crate::raw::wait(*pid);
+        }
+        if alive.is_empty() { Vec::new() } else { vec!["a child outlives it".to_owned()] }
     }
 
     /// Takes it all away again.

@@ -95,6 +95,35 @@ impl fmt::Display for Known {
 }
 
 impl Known {
+    /// What has become of those that have names: a queue is gone, or shared memory is there.
+    pub(super) fn changes(&self) -> Vec<String> {
+        let mut changes = Vec::new();
+        if let Ok(made) = call(libc::SYS_shmget, &[number(self.key()), 0, 0]) {
+            let _ = call(libc::SYS_shmctl, &[made, libc::IPC_RMID as usize, 0]);
+            changes.push("shared memory was made".to_owned());
+        }
+        if raw::opened(libc::SYS_mq_open, &[text(&self.other_name()), 0, 0, 0]).is_err() {
+            changes.push("a message queue is gone".to_owned());
+            self.other_queue();
+        }
+        changes
+    }
+
+    /// A queue that may be removed, where the kernel has such.
+    fn other_queue(&self) {
+        let _ = raw::opened(libc::SYS_mq_open, &[text(&self.other_name()), 0o102, 0o600, 0]);
+    }
+
+    /// By which no shared memory is found.
+    pub(crate) fn key(&self) -> i32 {
+        self.shm ^ 0x4573_6300
+    }
+
+    /// The name of the queue that may be removed.
+    pub(crate) fn other_name(&self) -> std::ffi::CString {
+        std::ffi::CString::new(format!("escape-{}-other", self.shm)).unwrap_or_default()
+    }
+
     /// The name of a queue or key.
     pub(crate) fn name(&self) -> std::ffi::CString {
         std::ffi::CString::new(format!("escape-{}", self.shm)).unwrap_or_default()
@@ -138,6 +167,7 @@ impl Objects {
         let kind = text(c"user");
         let key = [kind, text(&name), SECRET.as_ptr() as usize, SECRET.len(), number(-3)];
         let _ = call(libc::SYS_add_key, &key);
+        known.other_queue();
         Self { known }
     }
 
@@ -151,6 +181,8 @@ impl Drop for Objects {
         let remove = libc::IPC_RMID as usize;
         let _ = call(libc::SYS_semctl, &[number(self.known.sem), 0, remove]);
         let _ = call(libc::SYS_msgctl, &[number(self.known.msg), remove, 0]);
-        let _ = call(libc::SYS_mq_unlink, &[raw::text(&self.known.name())]);
+        for name in [self.known.name(), self.known.other_name()] {
+            let _ = call(libc::SYS_mq_unlink, &[text(&name)]);
+        }
     }
 }

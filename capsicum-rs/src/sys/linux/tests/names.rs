@@ -255,9 +255,7 @@ fn other_processes_cannot_be_named() {
         ("sched_getparam", 0),
         ("sched_setparam", 0),
         ("sched_getscheduler", 0),
-        ("sched_setscheduler", 0),
         ("sched_getattr", 0),
-        ("sched_setattr", 0),
         ("sched_rr_get_interval", 0),
         ("getpgid", 0),
         ("getsid", 0),
@@ -276,6 +274,8 @@ fn other_processes_cannot_be_named() {
         expect(&everything(), name, &[1, 0, 5], GLOBAL);
         expect(&everything(), name, &[2, 0, 5], GLOBAL);
     }
+    expect(&everything(), "sched_setattr", &[0, POINTER, 0], GLOBAL);
+    expect(&everything(), "sched_setscheduler", &[1, 0, POINTER], GLOBAL);
     for name in ["ioprio_get", "ioprio_set"] {
         expect(&everything(), name, &[1, 0, 0], ALLOWED);
         expect(&everything(), name, &[1, 1, 0], GLOBAL);
@@ -284,6 +284,28 @@ fn other_processes_cannot_be_named() {
     }
     expect(&everything(), "personality", &[0xffff_ffff], ALLOWED);
     expect(&everything(), "personality", &[0x0040_0000], GLOBAL);
+}
+
+#[test]
+fn a_process_of_roots_does_not_take_all_time_for_itself() {
+    let nothing = policy(Kind::Enter, Rights::NONE);
+    const RESET: u64 = 0x4000_0000;
+    for usual in [0, 3, 5, RESET, RESET | 3, RESET | 5] {
+        expect(&nothing, "sched_setscheduler", &[0, usual, POINTER], ALLOWED);
+    }
+    for real_time in [1, 2, 6, 7, RESET | 1, RESET | 2] {
+        expect(&everything(), "sched_setscheduler", &[0, real_time, POINTER], GLOBAL);
+    }
+    for nice in [0, 1, 19] {
+        expect(&nothing, "setpriority", &[0, 0, nice], ALLOWED);
+    }
+    for better in [-1_i64, -20] {
+        expect(&everything(), "setpriority", &[0, 0, better.cast_unsigned()], GLOBAL);
+    }
+    for class in [0, 2, 3] {
+        expect(&nothing, "ioprio_set", &[1, 0, class << 13 | 7], ALLOWED);
+    }
+    expect(&everything(), "ioprio_set", &[1, 0, 1 << 13 | 7], GLOBAL);
 }
 
 #[test]
