@@ -121,7 +121,12 @@ pub(crate) fn call_32(number: i64, args: [usize; 3]) -> i64 {
 /// Has a call fail with `EPERM` from here on: always, or where the first argument has these bits.
 pub(crate) fn without(call: libc::c_long, flags: Option<u32>) -> io::Result<()> {
     let number = u32::try_from(call).map_err(io::Error::other)?;
-    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: u16::try_from(code).unwrap_or(0),
+        jt,
+        jf,
+        k,
+    };
     let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
     let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
     let mut program = [

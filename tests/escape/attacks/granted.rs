@@ -115,7 +115,7 @@ pub(crate) const FAMILY: Family = Family {
             let file = open!(SYS_openat, s.inside, c"inside", libc::O_RDONLY)?;
             did("it holds a lease", call!(SYS_fcntl, file, libc::F_SETLEASE, libc::F_RDLCK))
         }),
-        program("notification of changes (F_NOTIFY)", |s| {
+        holder("notification of changes (F_NOTIFY)", |s| {
             s.enter_plain()?;
             did("it is told of changes", call!(SYS_fcntl, s.inside, libc::F_NOTIFY, 2))
         }),

@@ -92,7 +92,7 @@ pub(crate) const FAMILY: Family = Family {
                 other => did("it may switch it", other),
             }
         }),
-        program("quotas", |s| {
+        holder("quotas", |s| {
             s.enter()?;
             // Q_SYNC of all file systems, which changes nothing
             did("it may sync them", call!(SYS_quotactl, 0x8000_0100_u32, 0, 0, 0))
@@ -128,18 +128,18 @@ pub(crate) const FAMILY: Family = Family {
                 other => did("it may load them", other),
             }
         }),
-        program("the speed of a terminal's end (vhangup)", |s| {
+        program("hanging up the terminal (vhangup)", |s| {
             let _ = call!(SYS_setsid);
             s.enter()?;
             did("it may hang up", call!(SYS_vhangup))
         }),
-        program("security modules' attributes (lsm_get_self_attr)", |s| {
+        holder("security modules (lsm_list_modules)", |s| {
             s.enter()?;
             let (mut ids, mut size) = ([0_u64; 8], 64_u32);
             let words = [at_mut(&mut ids), at_mut(&mut size), 0];
             did("it learnt them", crate::attempt::numbered("lsm_list_modules", 461, &words))
         }),
-        program("the mappings of the own program (PR_SET_MM)", |s| {
+        holder("the mappings of the own program (PR_SET_MM)", |s| {
             s.enter()?;
             // PR_SET_MM_MAP_SIZE
             let mut size = 0_u32;

@@ -2,7 +2,7 @@
 
 use super::tools::{bytes_of, did, done};
 use crate::{
-    attempt::{Family, Got, at, at_mut, call, open, program},
+    attempt::{Family, Got, at, at_mut, call, holder, open, program},
     native,
     raw::number,
     stage::SECRET,
@@ -15,7 +15,7 @@ pub(crate) const FAMILY: Family = Family {
             s.enter()?;
             did("it handles faults", open!(SYS_userfaultfd, 1))
         }),
-        program("which pages of a file others have read (mincore)", |s| {
+        holder("which pages of a file others have read (mincore)", |s| {
             s.enter()?;
             let file = open!(SYS_memfd_create, c"x", 0)?;
             call!(SYS_ftruncate, file, 4096)?;
@@ -23,7 +23,7 @@ pub(crate) const FAMILY: Family = Family {
             let mut pages = [0_u8; 1];
             did("it learnt it", call!(SYS_mincore, map, 4096, at_mut(&mut pages)))
         }),
-        program("the same by cachestat", |s| {
+        holder("which pages, by cachestat", |s| {
             s.enter()?;
             let file = open!(SYS_memfd_create, c"x", 0)?;
             let (range, mut answer) = ([0_u64, 4096], [0_u64; 5]);

@@ -1,6 +1,6 @@
 //! Namespaces, mounts and roots.
 
-use super::tools::{by_path, did, read, read_fd};
+use super::tools::{by_path, did, done, read, read_fd};
 use crate::{
     attempt::{Attempt, Family, Got, Stop, at, at_mut, call, holder, open, program},
     raw,
@@ -67,8 +67,7 @@ pub(crate) const FAMILY: Family = Family {
             s.enter()?;
             privileged()?;
             let to = s.path("out");
-            let mounted = call!(SYS_mount, c"none", to, c"tmpfs", 0, 0);
-            did("it mounted one", mounted)
+            done(call!(SYS_mount, c"none", to, c"tmpfs", 0, 0))
         }),
         program("open_tree: a copy of the mounts", |s| {
             s.enter()?;
@@ -99,12 +98,12 @@ pub(crate) const FAMILY: Family = Family {
             path.extend(s.secret().as_bytes());
             read(mount, &std::ffi::CString::new(path).unwrap_or_default())
         }),
-        program("fspick", |s| {
+        holder("fspick", |s| {
             s.enter()?;
             privileged()?;
             did("it has the settings of a mount", open!(SYS_fspick, -100, c"/", 0))
         }),
-        program("mount_setattr", |s| {
+        holder("mount_setattr", |s| {
             s.enter()?;
             privileged()?;
             let attributes = [0_u64; 4];
@@ -117,7 +116,7 @@ pub(crate) const FAMILY: Family = Family {
                 other => did("it may change mounts", other),
             }
         }),
-        program("listmount", |s| {
+        holder("listmount", |s| {
             s.enter()?;
             // struct mnt_id_req: size, spare, LSMT_ROOT, parameter, namespace
             let request = [32_u64, u64::MAX, 0, 0];
@@ -129,7 +128,7 @@ pub(crate) const FAMILY: Family = Family {
             }
             Ok(Got::Did("it listed mounts"))
         }),
-        program("statmount", |s| {
+        holder("statmount", |s| {
             // The root's mount, whose number is known from before.
             let mut about = [0_u64; 32];
             call!(SYS_statx, -100, c"/", 0, 0x4000, at_mut(&mut about))?;
@@ -140,7 +139,7 @@ pub(crate) const FAMILY: Family = Family {
             let told = crate::attempt::numbered("statmount", 457, &[asked, to, 1024, 0]);
             did("it learnt of a mount", told)
         }),
-        program("pivot_root", |s| {
+        holder("pivot_root", |s| {
             s.enter()?;
             privileged()?;
             // Of a directory that is no mount: whoever may do this at all is told so.
@@ -153,7 +152,7 @@ pub(crate) const FAMILY: Family = Family {
                 other => did("it may change the root", other),
             }
         }),
-        program("umount", |s| {
+        holder("umount", |s| {
             s.enter()?;
             privileged()?;
             match call!(SYS_umount2, s.path("out"), 0) {
@@ -188,6 +187,7 @@ fn privileged() -> Result<(), Stop> {
 }
 
 /// In the child and in the parent of it.
+#[allow(clippy::unnecessary_wraps)] // It ends attacks.
 fn cloned(pid: usize) -> Attempt {
     if pid == 0 {
         raw::exit(0);

@@ -1,7 +1,7 @@
 //! Other processes: their memory, their limits, and what is known of them.
 
 use super::tools::{bytes_of, did, done};
-use crate::attempt::{Family, Got, at, at_mut, call, open, program};
+use crate::attempt::{Family, Got, at, at_mut, call, holder, open, program};
 
 pub(crate) const FAMILY: Family = Family {
     name: "other processes",
@@ -132,7 +132,7 @@ pub(crate) const FAMILY: Family = Family {
             let mut sets = [0_u32; 6];
             did("it learnt them", call!(SYS_capget, at(&header), at_mut(&mut sets)))
         }),
-        program("a thread in its place (PTRACE_TRACEME)", |s| {
+        holder("a thread in its place (PTRACE_TRACEME)", |s| {
             s.enter()?;
             did("it is traced by its parent", call!(SYS_ptrace, 0, 0, 0, 0))
         }),

@@ -105,14 +105,14 @@ pub(crate) const FAMILY: Family = Family {
             call!(SYS_connect, socket, at(&[0_u64; 2]), 16)?;
             connects(socket, &inet(s.ports.tcp))
         }),
-        program("a port that others connect to", |s| {
+        holder("a port that others connect to", |s| {
             s.enter()?;
             let socket = open!(SYS_socket, INET, STREAM, 0)?;
             let any = inet(0);
             call!(SYS_bind, socket, at(&any), 16)?;
             did("it listens on a port", call!(SYS_listen, socket, 1))
         }),
-        program("an abstract name that others connect to", |s| {
+        holder("an abstract name that others connect to", |s| {
             s.enter()?;
             let socket = open!(SYS_socket, UNIX, STREAM, 0)?;
             let name = unix(&abstract_name(s, "taken"));
@@ -139,7 +139,7 @@ pub(crate) const FAMILY: Family = Family {
             s.enter()?;
             let socket = open!(SYS_socket, libc::AF_NETLINK, libc::SOCK_RAW, 0)?;
             // struct nlmsghdr: RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP; struct ifinfomsg
-            let request = [32_u32, 18 | 0x301 << 16, 1, 0, 0, 0, 0, 0];
+            let request = [32_u32, 0x12 | 0x301 << 16, 1, 0, 0, 0, 0, 0];
             call!(SYS_write, socket, at(&request), 32)?;
             match read_fd(socket)? {
                 Got::Read(bytes) if interface(&bytes) => Ok(Got::Did("it listed interfaces")),

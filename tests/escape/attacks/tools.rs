@@ -49,6 +49,7 @@ pub(super) fn through_procfs(fd: i32) -> CString {
 }
 
 /// What a call with an array for its answer has written there.
+#[allow(clippy::unnecessary_wraps)] // It ends attacks.
 pub(super) fn bytes_of<const N: usize>(bytes: &[u8; N]) -> Attempt {
     Ok(Got::Read(std::hint::black_box(bytes).to_vec()))
 }
@@ -100,6 +101,7 @@ pub(super) struct Message {
 }
 
 impl Message {
+    #[allow(clippy::unnecessary_box_returns)] // Its parts point to each other.
     pub(super) fn new(address: &[u8], fd: Option<i32>) -> Box<Self> {
         let mut message = Box::new(Self {
             byte: [c"x".as_ptr() as usize, 1],

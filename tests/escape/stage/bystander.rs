@@ -128,7 +128,8 @@ fn stand(shared: Shared, terminal: u32, page: usize, secret: &CString) -> ! {
     let _ = call(libc::SYS_setsid, &[]);
     let path = CString::new(format!("/dev/pts/{terminal}")).unwrap_or_default();
     if let Ok(fd) = call(libc::SYS_openat, &[number(-100), raw::text(&path), 2]) {
-        let _ = call(libc::SYS_ioctl, &[fd, libc::TIOCSCTTY as usize, 0]);
+        // TIOCSCTTY
+        let _ = call(libc::SYS_ioctl, &[fd, 0x540e, 0]);
     }
     let held = call(libc::SYS_openat, &[number(-100), raw::text(secret), 0]).unwrap_or(usize::MAX);
     native::poke(page, SECRET);

@@ -58,6 +58,10 @@ impl Before {
         if native::SIGNALS.load(Ordering::SeqCst) != self.signals {
             changes.push("its starter got a signal".to_owned());
         }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        if mounts.contains(&*scene.base.to_string_lossy()) {
+            changes.push("something was mounted".to_owned());
+        }
         changes.extend(devices(&scene.base.join("out")));
         changes
     }

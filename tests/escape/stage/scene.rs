@@ -119,14 +119,13 @@ impl Scene {
         };
         self.inside = open(&self.path("in"), libc::O_DIRECTORY)?;
         self.out = open(&self.path("out"), libc::O_DIRECTORY)?;
-        self.terminal = match self.mode {
+        self.terminal = if self.mode == Mode::Program {
             // Its standard input.
-            Mode::Program => 0,
-            _ => {
-                let path = format!("/dev/pts/{}", self.other.terminal);
-                let path = CString::new(path).unwrap_or_default();
-                open(&path, libc::O_RDWR | libc::O_NOCTTY)?
-            }
+            0
+        } else {
+            let path = format!("/dev/pts/{}", self.other.terminal);
+            let path = CString::new(path).unwrap_or_default();
+            open(&path, libc::O_RDWR | libc::O_NOCTTY)?
         };
         Ok(())
     }

@@ -113,7 +113,7 @@ impl Results {
                 _ => true,
             }
         });
-        kept.map(|line| format!("{line}\n")).collect()
+        kept.flat_map(|line| [line, "\n"]).collect()
     }
 }
 

@@ -287,28 +287,6 @@ fn other_processes_cannot_be_named() {
 }
 
 #[test]
-fn a_process_of_roots_does_not_take_all_time_for_itself() {
-    let nothing = policy(Kind::Enter, Rights::NONE);
-    const RESET: u64 = 0x4000_0000;
-    for usual in [0, 3, 5, RESET, RESET | 3, RESET | 5] {
-        expect(&nothing, "sched_setscheduler", &[0, usual, POINTER], ALLOWED);
-    }
-    for real_time in [1, 2, 6, 7, RESET | 1, RESET | 2] {
-        expect(&everything(), "sched_setscheduler", &[0, real_time, POINTER], GLOBAL);
-    }
-    for nice in [0, 1, 19] {
-        expect(&nothing, "setpriority", &[0, 0, nice], ALLOWED);
-    }
-    for better in [-1_i64, -20] {
-        expect(&everything(), "setpriority", &[0, 0, better.cast_unsigned()], GLOBAL);
-    }
-    for class in [0, 2, 3] {
-        expect(&nothing, "ioprio_set", &[1, 0, class << 13 | 7], ALLOWED);
-    }
-    expect(&everything(), "ioprio_set", &[1, 0, 1 << 13 | 7], GLOBAL);
-}
-
-#[test]
 fn signals_stay_within_the_processes_that_entered() {
     let mut policy = everything();
     for name in ["kill", "rt_sigqueueinfo"] {
