@@ -13,6 +13,22 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::SeqCst);
 }
 
+/// Whether this process got the signal that is asked for last.
+pub(crate) static ASKED: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn answer(_: libc::c_int) {
+    ASKED.store(1, Ordering::SeqCst);
+}
+
+/// The signal that the kernel delivers after all others.
+pub(crate) const LAST: i32 = 64;
+
+/// Takes note of it.
+pub(crate) fn answer_last() {
+    // SAFETY: the handler does nothing but set an atomic number.
+    unsafe { libc::signal(LAST, answer as *const () as libc::sighandler_t) };
+}
+
 /// Counts a signal instead of dying of it.
 pub(crate) fn count_signal(signal: i32) {
     // SAFETY: the handler does nothing but add to an atomic number.

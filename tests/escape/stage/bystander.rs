@@ -45,6 +45,7 @@ pub(super) struct Bystander {
 const SIGNALS: usize = 0;
 const READY: usize = 1;
 const HELD: usize = 2;
+const ANSWERED: usize = 3;
 
 impl Bystander {
     pub(super) fn start(base: &Path) -> io::Result<(Self, Other)> {
@@ -84,6 +85,12 @@ impl Bystander {
             changes.push("the other process was ended".to_owned());
             return changes;
         }
+        // What was sent before this one has been counted when it is answered.
+        raw::kill(pid, native::LAST);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.shared.word(ANSWERED).load(Ordering::SeqCst) == 0 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         if self.shared.word(SIGNALS).load(Ordering::SeqCst) != 0 {
             changes.push("the other process got a signal".to_owned());
         }
@@ -122,9 +129,14 @@ impl Bystander {
 /// The other process, until it is killed.
 fn stand(shared: Shared, terminal: u32, page: usize, secret: &CString) -> ! {
     let _ = call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize]);
-    for signal in (1..65).filter(|&n| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD].contains(&n)) {
+    for signal in
+        (1..native::LAST).filter(|&n| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD].contains(&n))
+    {
         native::count_signal(signal);
     }
+    // Those that the process that it was forked from has got.
+    native::SIGNALS.store(0, Ordering::SeqCst);
+    native::answer_last();
     let _ = call(libc::SYS_setsid, &[]);
     let path = CString::new(format!("/dev/pts/{terminal}")).unwrap_or_default();
     if let Ok(fd) = call(libc::SYS_openat, &[number(-100), raw::text(&path), 2]) {
@@ -141,6 +153,8 @@ fn stand(shared: Shared, terminal: u32, page: usize, secret: &CString) -> ! {
         let _ = call(libc::SYS_rt_sigsuspend, &[address(&0_u64), 8]);
         let count = native::SIGNALS.load(Ordering::SeqCst);
         shared.word(SIGNALS).store(count, Ordering::SeqCst);
+        let asked = native::ASKED.load(Ordering::SeqCst);
+        shared.word(ANSWERED).store(asked, Ordering::SeqCst);
     }
 }
 
