@@ -14,7 +14,11 @@ pub enum Containment {
     /// beneath the granted directories with the granted rights. stat, access, readlink, chmod,
     /// chown, utimes and `O_PATH` by path, which Landlock does not see, are refused.
     Landlock,
-    /// Linux with a private mount namespace: every lookup works beneath the granted directories.
+    /// Linux with a private, empty root besides: every lookup works beneath the granted directories,
+    /// each of which is a mount of its own, so that rename(2) and link(2) between two of them fail
+    /// with `EXDEV`. Entered only where [`Sandbox::require`](crate::Sandbox::require) or
+    /// [`Sandbox::prefer`](crate::Sandbox::prefer) asks for it, since it takes a mount namespace,
+    /// and without CAP_SYS_ADMIN a user namespace: user_namespaces(7).
     Directories,
     /// FreeBSD: the kernel keeps rights with descriptors.
     Capsicum,

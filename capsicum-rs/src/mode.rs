@@ -43,6 +43,7 @@ pub fn enter() -> Result<Entered, Error> {
         grants: Vec::new(),
         ceiling: Limits::ALL,
         require: None,
+        prefer: None,
         best_effort: false,
     })
 }

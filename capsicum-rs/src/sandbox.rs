@@ -27,7 +27,7 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// [`CONNECT`](crate::Rights::CONNECT) where no socket that takes addresses is open. Memory may be
 /// made executable (mprotect(2)) only where every descriptor that may be mapped has
 /// [`MMAP_X`](crate::Rights::MMAP_X). fstat(3) of glibc 2.33 to 2.38 is a lookup to the kernel and
-/// refused; the system call itself works (rustix makes it).
+/// refused below [`Containment::Directories`]; the system call itself works (rustix makes it).
 ///
 /// An absolute path starts from no descriptor, so that the rights of lookups that Landlock cannot
 /// tell apart are held to what every grant and the ceiling have. Pipes and anonymous memory lie
@@ -37,6 +37,11 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// [`FEXECVE`](crate::Rights::FEXECVE) where anything has it. A socket that takes addresses and is
 /// received over another one after entering sends messages to any address where the ceiling has
 /// [`CONNECT`](crate::Rights::CONNECT). Without Landlock the soft limit of cores becomes 0.
+///
+/// At [`Containment::Directories`] the process has an empty root, and each directory is opened anew on
+/// its number, as a mount of its own: no path leads out of it, absolute ones lead nowhere, and what the
+/// last paragraph says of Landlock's confusions concerns only directories that arrive over a socket
+/// after entering. Files of other users show the owner 65534 where that took a user namespace.
 ///
 /// Capability mode limits what is reached, not how much of it is used. What all processes of a user
 /// have in common can be used up: inotify instances, memory for pipes, pending signals, processes.
@@ -68,12 +73,19 @@ pub struct Sandbox<'fd> {
     grants: Vec<(BorrowedFd<'fd>, Limits)>,
     ceiling: Limits,
     require: Option<Containment>,
+    prefer: Option<Containment>,
     best_effort: bool,
 }
 
 impl Default for Sandbox<'_> {
     fn default() -> Self {
-        Self { grants: Vec::new(), ceiling: Limits::NONE, require: None, best_effort: false }
+        Self {
+            grants: Vec::new(),
+            ceiling: Limits::NONE,
+            require: None,
+            prefer: None,
+            best_effort: false,
+        }
     }
 }
 
@@ -97,9 +109,18 @@ impl<'fd> Sandbox<'fd> {
         self
     }
 
-    /// Refuses to enter at a lower level of containment than this.
+    /// Refuses to enter at a lower level of containment than this. Of the levels at which all grants
+    /// hold, the lowest is entered, since [`Containment::Directories`] changes more of a process:
+    /// state it here, or in [`prefer`](Self::prefer).
     pub fn require(mut self, level: Containment) -> Self {
         self.require = Some(level);
+        self
+    }
+
+    /// Enters at this level of containment where the host offers it, and otherwise at a lower one;
+    /// the reason is then in [`Entered::missing`].
+    pub fn prefer(mut self, level: Containment) -> Self {
+        self.prefer = Some(level);
         self
     }
 
@@ -121,7 +142,9 @@ impl<'fd> Sandbox<'fd> {
     /// - [`Error::Threaded`]: this kernel restricts only the calling thread.
     /// - [`Error::TooLarge`]: more grants than a filter can hold.
     ///
-    /// After an error the process is as it was, except that Linux may have set `no_new_privs`.
+    /// After an error the process is as it was, except that Linux may have set `no_new_privs`. A
+    /// failure after what cannot be undone (Linux: joining a namespace, Landlock) ends the process
+    /// with a message instead.
     pub fn enter(self) -> Result<Entered, Error> {
         sys::enter(&self.request())
     }
@@ -160,6 +183,7 @@ impl<'fd> Sandbox<'fd> {
                 .collect(),
             ceiling: self.ceiling.clone(),
             require: self.require,
+            prefer: self.prefer,
             best_effort: self.best_effort,
         }
     }
@@ -172,7 +196,7 @@ pub struct Entered {
     /// The level that holds.
     pub containment: Containment,
     /// What was asked for and is not there; empty unless
-    /// [`best_effort`](Sandbox::best_effort) was stated.
+    /// [`best_effort`](Sandbox::best_effort) or [`prefer`](Sandbox::prefer) was stated.
     pub missing: Vec<Missing>,
     /// How many instructions the filter has; 0 where the kernel needs none.
     pub filter_len: usize,

@@ -2,10 +2,11 @@
 
 use std::os::fd::AsRawFd;
 
-use capsicum_rs::{Mode, Rights, Sandbox, mode};
+use capsicum_rs::{Mode, Rights, mode};
 
 use crate::{
     harness::{Case, Done, ensure, refused, works},
+    level,
     raw::{self, ENOTCAPABLE},
 };
 
@@ -13,7 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![Case::new("an explanation changes nothing, and says what entering then does", |scene| {
         let file = works("file", scene.file("file"))?;
         let free = works("open", scene.open("file", libc::O_RDWR))?.as_raw_fd();
-        let sandbox = Sandbox::new().grant(&file, Rights::READ);
+        let sandbox = level::sandbox().grant(&file, Rights::READ);
 
         let explained = works("explain", sandbox.explain())?;
         ensure(mode().is_ok_and(|mode| mode == Mode::Ambient), "in capability mode")?;

@@ -71,6 +71,8 @@ pub(crate) struct Case {
     pub(crate) works: bool,
     /// What it is about.
     pub(crate) group: &'static str,
+    /// The one level that it is about.
+    pub(crate) only: Option<Containment>,
     /// Its place in the support matrix; without one it is a row of its own.
     pub(crate) place: Option<Place>,
 }
@@ -85,6 +87,7 @@ impl Case {
             right: None,
             works: false,
             group: "",
+            only: None,
             place: None,
         }
     }
@@ -92,6 +95,13 @@ impl Case {
     /// With a look at what was left.
     pub(crate) fn leaves(mut self, trace: impl Fn(&Path) -> Result<(), String> + 'static) -> Self {
         self.trace = Some(Box::new(trace));
+        self
+    }
+
+    /// At this level only.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn only(mut self, level: Containment) -> Self {
+        self.only = Some(level);
         self
     }
 

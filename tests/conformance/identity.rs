@@ -6,12 +6,13 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use capsicum_rs::{Containment, Error, Rights, Sandbox, limit};
+use capsicum_rs::{Containment, Error, Rights, limit};
 #[cfg(target_os = "linux")]
 use capsicum_rs::{Ioctls, Limits};
 
 use crate::{
     harness::{Case, Done, Outcome, ensure, refused, works},
+    level,
     level::FREEBSD,
     raw::{self, ENOTCAPABLE, Number as Fd},
     scene::Scene,
@@ -53,7 +54,7 @@ fn copies() -> Vec<Case> {
     for (name, copy) in COPIES {
         cases.push(Case::new(format!("{name} of a narrow grant gives no more"), |scene| {
             let file = works("file", scene.file("file"))?;
-            let sandbox = Sandbox::new().ceiling(BOTH).grant(&file, Rights::READ);
+            let sandbox = level::sandbox().ceiling(BOTH).grant(&file, Rights::READ);
             works("enter", sandbox.enter())?;
             no_more(&file, *copy)
         }));
@@ -64,7 +65,7 @@ fn copies() -> Vec<Case> {
         }));
         cases.push(Case::new(format!("{name} works of what has the ceiling"), |scene| {
             let file = works("file", scene.file("file"))?;
-            works("enter", Sandbox::new().ceiling(BOTH).enter())?;
+            works("enter", level::sandbox().ceiling(BOTH).enter())?;
             let number = works(name, copy(file.as_raw_fd()))?;
             works("write", raw::write(&Fd(number as RawFd), b"W"))?;
             refused("fstat", raw::fstat(&Fd(number as RawFd)), &[ENOTCAPABLE])?;
@@ -73,7 +74,7 @@ fn copies() -> Vec<Case> {
         // A copy of it would be less; that is no harm, and Linux allows it.
         cases.push(Case::new(format!("{name} of a wide grant has the ceiling"), |scene| {
             let file = works("file", scene.file("file"))?;
-            let sandbox = Sandbox::new().ceiling(Rights::READ).grant(&file, BOTH);
+            let sandbox = level::sandbox().ceiling(Rights::READ).grant(&file, BOTH);
             works("enter", sandbox.enter())?;
             let number = works(name, copy(file.as_raw_fd()))?;
             let written = raw::write(&Fd(number as RawFd), b"W");
@@ -141,7 +142,7 @@ fn pinned() -> Vec<Case> {
                 // The harness's descriptors may have any number: 0 is the other object here.
                 works("dup2", raw::dup2(secret.as_raw_fd(), 0))?;
                 let number = file.as_raw_fd();
-                works("enter", Sandbox::new().grant(&file, Rights::READ).enter())?;
+                works("enter", level::sandbox().grant(&file, Rights::READ).enter())?;
                 if FREEBSD {
                     works(name, replace(number))?;
                     let read = raw::read(&Fd(number), &mut [0]);
@@ -159,7 +160,7 @@ fn pinned() -> Vec<Case> {
     cases.push(Case::new("a descriptor that is not pinned can be closed", |scene| {
         let file = works("file", scene.file("file"))?;
         let other = works("another file", scene.file("other"))?;
-        works("enter", Sandbox::new().grant(&file, Rights::READ).enter())?;
+        works("enter", level::sandbox().grant(&file, Rights::READ).enter())?;
         let number = other.as_raw_fd();
         std::mem::forget(other);
         works("close", raw::close(number))?;
@@ -173,7 +174,7 @@ fn pinned() -> Vec<Case> {
 fn passed(scene: &Scene) -> Outcome {
     let file = works("file", scene.file("file"))?;
     let (one, other) = works("socketpair", raw::socketpair(libc::SOCK_STREAM))?;
-    let sandbox = Sandbox::new()
+    let sandbox = level::sandbox()
         .ceiling(BOTH)
         .grant(&file, Rights::READ)
         .grant(&one, BOTH | Rights::GETSOCKOPT)
@@ -212,7 +213,7 @@ fn no_lookups(scene: &Scene, error: &Error) -> Outcome {
 
 fn directory(scene: &Scene) -> Outcome {
     let dir = works("directory", scene.directory("dir"))?;
-    let sandbox = Sandbox::new().ceiling(BOTH).grant(&dir, LOOK);
+    let sandbox = level::sandbox().ceiling(BOTH).grant(&dir, LOOK);
     match sandbox.enter() {
         Ok(_) if FREEBSD => {
             let file = works("openat", open(&dir))?;
@@ -235,7 +236,7 @@ fn directory(scene: &Scene) -> Outcome {
 
 fn best_effort(scene: &Scene) -> Outcome {
     let dir = works("directory", scene.directory("dir"))?;
-    let sandbox = Sandbox::new().ceiling(BOTH).grant(&dir, LOOK).best_effort();
+    let sandbox = level::sandbox().ceiling(BOTH).grant(&dir, LOOK).best_effort();
     let entered = works("enter", sandbox.enter())?;
     if FREEBSD {
         ensure(entered.missing.is_empty(), format!("{entered:?}"))?;
@@ -257,7 +258,7 @@ fn listener(_: &Scene) -> Outcome {
     let client = works("socket", raw::socket(libc::AF_INET, libc::SOCK_STREAM))?;
     let address = works("getsockname", raw::getsockname(&listener))?;
     works("connect", raw::connect(&client, &address))?;
-    let sandbox = Sandbox::new().ceiling(BOTH).grant(&listener, Rights::ACCEPT | Rights::READ);
+    let sandbox = level::sandbox().ceiling(BOTH).grant(&listener, Rights::ACCEPT | Rights::READ);
     match sandbox.enter() {
         Ok(_) if FREEBSD => {
             let accepted = works("accept", raw::accept(&listener))?;
@@ -276,7 +277,7 @@ fn listener(_: &Scene) -> Outcome {
 
 fn opened(scene: &Scene) -> Outcome {
     let dir = works("directory", scene.directory("dir"))?;
-    let sandbox = Sandbox::new().ceiling(Rights::READ).grant(&dir, LOOK | Rights::FSTAT);
+    let sandbox = level::sandbox().ceiling(Rights::READ).grant(&dir, LOOK | Rights::FSTAT);
     if let Err(error) = sandbox.enter() {
         return no_lookups(scene, &error);
     }
@@ -293,7 +294,7 @@ fn opened(scene: &Scene) -> Outcome {
 
 fn mapped(scene: &Scene) -> Outcome {
     let file = works("file", scene.file("file"))?;
-    works("enter", Sandbox::new().grant(&file, Rights::MMAP_R).enter())?;
+    works("enter", level::sandbox().grant(&file, Rights::MMAP_R).enter())?;
     let read_write = libc::PROT_READ | libc::PROT_WRITE;
     refused("shared for writing", raw::map(&file, read_write, libc::MAP_SHARED), &[ENOTCAPABLE])?;
     let changed = raw::map_and_change(&file, libc::MAP_SHARED, libc::PROT_READ, read_write);
@@ -304,7 +305,7 @@ fn mapped(scene: &Scene) -> Outcome {
 
 fn executable(scene: &Scene) -> Outcome {
     let file = works("file", scene.file("file"))?;
-    works("enter", Sandbox::new().grant(&file, Rights::MMAP_R).enter())?;
+    works("enter", level::sandbox().grant(&file, Rights::MMAP_R).enter())?;
     let read_exec = libc::PROT_READ | libc::PROT_EXEC;
     refused("at once", raw::map(&file, read_exec, libc::MAP_PRIVATE), &[ENOTCAPABLE])?;
     let changed = raw::map_and_change(&file, libc::MAP_PRIVATE, libc::PROT_READ, read_exec);
@@ -316,7 +317,7 @@ fn close_on_exec(scene: &Scene) -> Outcome {
     let file = works("file", scene.file("file"))?;
     let program = works("program", scene.file("program"))?;
     works("staying open", raw::fcntl(&program, libc::F_SETFD, 0))?;
-    let sandbox = Sandbox::new().grant(&program, Rights::FEXECVE).grant(&file, Rights::READ);
+    let sandbox = level::sandbox().grant(&program, Rights::FEXECVE).grant(&file, Rights::READ);
     match sandbox.enter() {
         Ok(_) if FREEBSD => Ok(Done::Held),
         Err(Error::Unenforceable { what, reason }) => {
@@ -352,7 +353,7 @@ fn requests() -> Vec<Case> {
                     let limits = Limits::from(Rights::IOCTL);
                     let limits =
                         if named { limits.ioctls(Ioctls::only([request as u32])) } else { limits };
-                    works("enter", Sandbox::new().grant(&fd, limits).enter())?;
+                    works("enter", level::sandbox().grant(&fd, limits).enter())?;
                     refused(name, raw::ioctl_int(&fd, request, &mut 0), &[ENOTCAPABLE])?;
                     Ok(Done::Held)
                 },

@@ -14,6 +14,7 @@ use capsicum_rs::{
 use crate::{
     exec,
     harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
+    level,
     level::FREEBSD,
     raw::{self, ECAPMODE, ENOTCAPABLE},
     scene::{OUTSIDE, Scene},
@@ -30,7 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         Case::new("a child and its child keep the limits of descriptors", |scene| {
             let file = works("file", scene.file("file"))?;
-            works("enter", Sandbox::new().grant(&file, Rights::READ).enter())?;
+            works("enter", level::sandbox().grant(&file, Rights::READ).enter())?;
             in_fork(|| in_fork(|| readable_only(&file)))
         }),
         Case::new("a child keeps the limits of descriptors without capability mode", |scene| {
@@ -72,7 +73,7 @@ pub(crate) fn cases() -> Vec<Case> {
     if FREEBSD {
         cases.push(Case::new("a ceiling in a threaded process is an error", |_| {
             let (go, thread) = waiting_thread(|| Ok(Done::Held));
-            match Sandbox::new().enter() {
+            match level::sandbox().enter() {
                 Err(Error::Unenforceable { what, .. }) => {
                     ensure(what.contains("2 threads"), format!("it does not count: {what}"))?;
                 }
@@ -118,10 +119,13 @@ fn threaded(scene: &Scene) -> Outcome {
     let (go, thread) = waiting_thread(|| Ok(Done::Held));
     let ceiling = if FREEBSD { Limits::ALL } else { Limits::NONE };
     let grant = Rights::LOOKUP | Rights::READ;
-    let result = Sandbox::new().ceiling(ceiling).grant(&dir, grant).enter();
+    let result = level::sandbox().ceiling(ceiling).grant(&dir, grant).enter();
     let outcome = match (result, scene.level) {
         (Ok(_), Containment::Capsicum) => confined(),
-        (Err(Error::Threaded { threads, .. }), Containment::Landlock) => {
+        (
+            Err(Error::Threaded { threads, .. }),
+            Containment::Landlock | Containment::Directories,
+        ) => {
             ensure(threads == 2, format!("it counted {threads} threads"))?;
             ensure(!sandboxed(), "in capability mode after an error")?;
             Ok(Done::Held)
@@ -215,7 +219,7 @@ fn executed() -> Vec<Case> {
             works("program", exec::program(&path, &exec::opens(OUTSIDE)))?;
             let file = works("open", scene.open("program", libc::O_RDONLY))?;
             works("staying open", raw::fcntl(&file, libc::F_SETFD, 0))?;
-            if let Some(done) = enter_to_execute(scene, Sandbox::new().grant(&file, EXECUTE))? {
+            if let Some(done) = enter_to_execute(scene, level::sandbox().grant(&file, EXECUTE))? {
                 return Ok(done);
             }
             Err(format!("fexecve: {}", raw::fexecve(&file, c"program")))
@@ -253,11 +257,17 @@ fn executed() -> Vec<Case> {
                     return Ok(Done::Skipped(format!("this user may not read {}", own.display())));
                 };
                 works("staying open", raw::fcntl(&file, libc::F_SETFD, 0))?;
-                if let Some(done) = enter_to_execute(scene, Sandbox::new().grant(&file, EXECUTE))? {
+                if let Some(done) = enter_to_execute(scene, level::sandbox().grant(&file, EXECUTE))?
+                {
                     return Ok(done);
                 }
                 let error = raw::fexecve(&file, c"conformance");
-                refused("fexecve", Err::<(), _>(error), &[libc::EACCES])?;
+                let errno = match scene.level {
+                    // The loader has no path at all.
+                    Containment::Directories => libc::ENOENT,
+                    _ => libc::EACCES,
+                };
+                refused("fexecve", Err::<(), _>(error), &[errno])?;
                 Ok(Done::Held)
             },
         ));

@@ -27,6 +27,8 @@ mod monotonic;
 mod names;
 mod raw;
 mod rights;
+#[cfg(target_os = "linux")]
+mod root;
 mod run;
 mod scene;
 mod works;
@@ -55,6 +57,8 @@ fn main() -> ExitCode {
         ("identity", identity::cases()),
         ("errors", errors::cases()),
         ("explanations", explain::cases()),
+        #[cfg(target_os = "linux")]
+        ("the private root", root::cases()),
     ]
     .into_iter()
     .flat_map(|(group, cases)| cases.into_iter().map(move |case| harness::Case { group, ..case }))

@@ -2,12 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use capsicum_rs::{
-    Error, Fcntls, Ioctls, Limits, Mode, Rights, Sandbox, limit, limits_of, mode, sandboxed,
-};
+use capsicum_rs::{Error, Fcntls, Ioctls, Limits, Mode, Rights, limit, limits_of, mode, sandboxed};
 
 use crate::{
     harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{self, ENOTCAPABLE},
@@ -56,22 +55,22 @@ fn entering() -> Vec<Case> {
         Case::new("entering twice is no error", |_| {
             works("enter", capsicum_rs::enter())?;
             works("enter again", capsicum_rs::enter())?;
-            works("enter with a sandbox", Sandbox::new().enter())?;
+            works("enter with a sandbox", capsicum_rs::Sandbox::new().enter())?;
             ensure(sandboxed(), "sandboxed() says no").map(|()| Done::Held)
         }),
         Case::new("entering again with a lower ceiling narrows", |scene| {
             let file = works("file", scene.file("file"))?;
-            works("enter", Sandbox::new().ceiling(Rights::READ).enter())?;
+            works("enter", level::sandbox().ceiling(Rights::READ).enter())?;
             works("read", raw::read(&file, &mut [0]))?;
-            works("enter again", Sandbox::new().enter())?;
+            works("enter again", level::sandbox().enter())?;
             refused("read", raw::read(&file, &mut [0]), &[ENOTCAPABLE])?;
             Ok(Done::Held)
         }),
         Case::new("entering again with a higher ceiling widens nothing", |scene| {
             let file = works("file", scene.file("file"))?;
-            works("enter", Sandbox::new().ceiling(Rights::READ).enter())?;
+            works("enter", level::sandbox().ceiling(Rights::READ).enter())?;
             // Whether it is an error is of no matter here.
-            let _ = Sandbox::new().ceiling(Limits::ALL).enter();
+            let _ = level::sandbox().ceiling(Limits::ALL).enter();
             let _ = capsicum_rs::enter();
             works("read", raw::read(&file, &mut [0]))?;
             refused("write", raw::write(&file, b"W"), &[ENOTCAPABLE])?;
@@ -79,8 +78,8 @@ fn entering() -> Vec<Case> {
         }),
         Case::new("entering again with a wider grant is refused", |scene| {
             let file = works("file", scene.file("file"))?;
-            works("enter", Sandbox::new().ceiling(Rights::READ).enter())?;
-            match Sandbox::new().grant(&file, Rights::WRITE).enter() {
+            works("enter", level::sandbox().ceiling(Rights::READ).enter())?;
+            match level::sandbox().grant(&file, Rights::WRITE).enter() {
                 Err(Error::NotCapable { .. }) => {}
                 other => return Err(format!("{other:?}")),
             }
@@ -90,7 +89,7 @@ fn entering() -> Vec<Case> {
         Case::new("entering keeps what was limited before", |scene| {
             let file = works("file", scene.file("file"))?;
             works("limit", limit(&file, Rights::READ))?;
-            works("enter", Sandbox::new().ceiling(Rights::READ | Rights::WRITE).enter())?;
+            works("enter", level::sandbox().ceiling(Rights::READ | Rights::WRITE).enter())?;
             has(&file, &Limits::from(Rights::READ))?;
             works("read", raw::read(&file, &mut [0]))?;
             refused("write", raw::write(&file, b"W"), &[ENOTCAPABLE])?;
@@ -101,7 +100,7 @@ fn entering() -> Vec<Case> {
             |scene| {
                 let file = works("file", scene.file("file"))?;
                 works("limit", limit(&file, Rights::READ))?;
-                match Sandbox::new().grant(&file, Rights::READ | Rights::WRITE).enter() {
+                match level::sandbox().grant(&file, Rights::READ | Rights::WRITE).enter() {
                     Err(Error::NotCapable { asked, has, .. }) => {
                         ensure(asked.rights.contains(Rights::WRITE), format!("asked {asked}"))?;
                         ensure(has.rights == Rights::READ, format!("has {has}"))?;

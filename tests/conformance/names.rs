@@ -23,10 +23,11 @@ use std::{
     sync::atomic::Ordering::SeqCst,
 };
 
-use capsicum_rs::{Limits, Sandbox};
+use capsicum_rs::Limits;
 
 use crate::{
     harness::{Case, Done, Outcome, ensure, refusal, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{self, ECAPMODE, SharedPage},
@@ -187,7 +188,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn try_one(attempt: &Attempt, ceiling: Limits, scene: &Scene) -> Outcome {
     let world = works("setting it up", World::new(scene))?;
-    works("enter", Sandbox::new().ceiling(ceiling).enter())?;
+    works("enter", level::sandbox().ceiling(ceiling).enter())?;
     let number = refusal(attempt.name, (attempt.act)(&world), &attempt.errno)?;
     ensure(!world.signalled(), "the signal arrived")?;
     Ok(Done::Refused(number))

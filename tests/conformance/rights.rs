@@ -16,12 +16,13 @@ mod sockets;
 use std::{fmt, io, os::fd::OwnedFd, path::Path, sync::Arc};
 
 use capsicum_rs::{
-    CapabilityError, Containment, Error, Limits, Rights, Sandbox, is_capability_error, limit,
+    CapabilityError, Containment, Error, Limits, Rights, is_capability_error, limit,
 };
 
 use crate::{
     exec,
     harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{ECAPMODE, ENOTCAPABLE},
@@ -68,6 +69,11 @@ pub(crate) enum Mode {
     Message,
     /// In capability mode only on Linux: a limited descriptor would give one without limits.
     Opens,
+    /// In capability mode on Linux only with a private root: Landlock does not see it.
+    Beneath,
+    /// Both of these.
+    #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has no such operation"))]
+    Refers,
 }
 
 /// An operation and the rights that it needs.
@@ -234,11 +240,18 @@ fn case(row: &Arc<Row>, point: Point, with: bool) -> Case {
 /// Whether the operation is refused at this point whatever the rights.
 fn hindered(row: &Row, point: Point) -> bool {
     match row.mode {
-        Mode::Always | Mode::Across => false,
+        Mode::Always | Mode::Across | Mode::Beneath => false,
         Mode::Ambient => point != Point::Limit,
         Mode::Message => point != Point::Grant && !FREEBSD,
-        Mode::Opens => point == Point::Limit && !FREEBSD,
+        Mode::Opens | Mode::Refers => point == Point::Limit && !FREEBSD,
     }
+}
+
+/// The same, at levels without a private root.
+fn unseen(row: &Row, point: Point, level: Containment) -> bool {
+    matches!(row.mode, Mode::Beneath | Mode::Refers)
+        && point != Point::Limit
+        && level < Containment::Directories
 }
 
 fn attempt(row: &Row, point: Point, with: bool, scene: &Scene) -> Outcome {
@@ -253,20 +266,31 @@ fn attempt(row: &Row, point: Point, with: bool, scene: &Scene) -> Outcome {
         Err(error) => return unconfined(row, &error, point, rights, scene.level),
     }
     let result = (row.act)(&subject);
+    let without_root = unseen(row, point, scene.level);
     let unseen = row.seen.is_some_and(|seen| !seen(&subject));
     if with && row.replaced.is_some() && scene.level == Containment::Descriptors {
         // A ceiling promises nothing of what is beneath it; a grant does.
         refused(row.operation, result, &[ECAPMODE])?;
         return Ok(Done::Otherwise("without Landlock nothing can be executed".to_owned()));
     }
-    if with && !hindered(row, point) {
+    if with && row.mode == Mode::Across && scene.level == Containment::Directories {
+        if point == Point::Limit {
+            works(row.operation, result)?;
+            return Ok(Done::Held);
+        }
+        // Each directory is a mount of its own.
+        refused(row.operation, result, &[libc::EXDEV])?;
+        return Ok(Done::Otherwise("each directory is a mount of its own: EXDEV".to_owned()));
+    }
+    if with && !hindered(row, point) && !without_root {
         works(row.operation, result)?;
         ensure(!unseen, "it said that it worked and had no effect")?;
         return Ok(Done::Held);
     }
     ensure(row.seen.is_none() || unseen, "it had its effect")?;
     let Err(error) = result else { return Err("it was not refused".to_owned()) };
-    let (errno, kind) = if row.mode == Mode::Ambient && point != Point::Limit {
+    let global = row.mode == Mode::Ambient && point != Point::Limit || without_root && with;
+    let (errno, kind) = if global {
         (ECAPMODE, CapabilityError::CapabilityMode)
     } else {
         (ENOTCAPABLE, CapabilityError::NotCapable)
@@ -287,6 +311,7 @@ fn attempt(row: &Row, point: Point, with: bool, scene: &Scene) -> Outcome {
     if with {
         return Ok(Done::Otherwise(match row.mode {
             Mode::Ambient => "capability mode refuses it whatever the rights".to_owned(),
+            _ if without_root => "Landlock does not see it".to_owned(),
             Mode::Message => {
                 "the address of a message is in memory: grant the socket, or CONNECT".to_owned()
             }
@@ -319,7 +344,7 @@ fn confine(row: &Row, point: Point, rights: Rights, subject: &Subject) -> Result
     match point {
         Point::Limit => limit(&subject.fd, rights),
         Point::Grant => {
-            let sandbox = Sandbox::new().grant(&subject.fd, rights);
+            let sandbox = level::sandbox().grant(&subject.fd, rights);
             subject
                 .others
                 .iter()
@@ -330,7 +355,7 @@ fn confine(row: &Row, point: Point, rights: Rights, subject: &Subject) -> Result
         Point::Ceiling => {
             let others = subject.others.iter().fold(Rights::NONE, |all, (_, more)| all | *more);
             let others = if rights.contains(row.needs) { others } else { others.difference(own) };
-            Sandbox::new().ceiling(Limits::from(rights | others)).enter().map(drop)
+            level::sandbox().ceiling(Limits::from(rights | others)).enter().map(drop)
         }
     }
 }

@@ -164,7 +164,7 @@ fn at_level(
 ) -> Counts {
     let mut counts = Counts::default();
     let mut shown = Shown::default();
-    for case in cases {
+    for case in cases.iter().filter(|case| case.only.is_none_or(|only| only == level)) {
         let outcome = run(case, level, base);
         match (&outcome, case.right) {
             (Ok(Done::Held | Done::Refused(_)), Some(right)) => {

@@ -7,10 +7,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use capsicum_rs::{Containment, Limits, ProcessDescriptor, Rights, Sandbox};
+use capsicum_rs::{Containment, Limits, ProcessDescriptor, Rights};
 
 use crate::{
     harness::{Case, Done, End, Outcome, ensure, in_fork, refused, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{self, ECAPMODE, SharedPage},
@@ -27,7 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let ceiling = ceiling.clone();
             let name = format!("{what} in capability mode under a ceiling of {title}");
             let case = Case::new(name, move |scene| {
-                works("enter", Sandbox::new().ceiling(ceiling.clone()).enter())?;
+                works("enter", level::sandbox().ceiling(ceiling.clone()).enter())?;
                 body(scene)
             });
             cases.push(case.at(Place::rule(what, &format!("ceiling of {title}"))));
@@ -55,7 +56,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("a process descriptor is made, killed and waited for", |_| descriptors()),
         Case::new("a grant is read and written", |scene| {
             let file = works("file", scene.file("file"))?;
-            let sandbox = Sandbox::new().grant(&file, Rights::READ | Rights::WRITE);
+            let sandbox = level::sandbox().grant(&file, Rights::READ | Rights::WRITE);
             works("enter", sandbox.enter())?;
             works("read", raw::read(&file, &mut [0; 4]))?;
             works("write", raw::write(&file, b"W")).map(|_| Done::Held)
@@ -118,17 +119,17 @@ fn forks() -> Outcome {
 fn endings() -> Vec<Case> {
     vec![
         Case::new("abort ends a process in capability mode", |_| {
-            works("enter", Sandbox::new().enter())?;
+            works("enter", level::sandbox().enter())?;
             raw::abort()
         })
         .ends(End::Signal(ABORTS)),
         Case::new("exit ends a process in capability mode with its status", |_| {
-            works("enter", Sandbox::new().enter())?;
+            works("enter", level::sandbox().enter())?;
             std::process::exit(7)
         })
         .ends(End::Status(7)),
         Case::new("an invalid access is a signal in capability mode", |_| {
-            works("enter", Sandbox::new().enter())?;
+            works("enter", level::sandbox().enter())?;
             raw::fault();
             Err("it went on".to_owned())
         })
@@ -139,7 +140,7 @@ fn endings() -> Vec<Case> {
 fn raises(scene: &Scene) -> Outcome {
     let page: &'static SharedPage = Box::leak(Box::new(works("page", SharedPage::new())?));
     works("sigaction", raw::count_signals(page, libc::SIGUSR1))?;
-    works("enter", Sandbox::new().enter())?;
+    works("enter", level::sandbox().enter())?;
     let raised = raw::raise(libc::SIGUSR1);
     if scene.level == Containment::Descriptors {
         refused("raise", raised, &[ECAPMODE])?;
@@ -153,7 +154,7 @@ fn raises(scene: &Scene) -> Outcome {
 
 fn objects() -> Outcome {
     let rights = Rights::READ | Rights::WRITE;
-    works("enter", Sandbox::new().ceiling(rights).enter())?;
+    works("enter", level::sandbox().ceiling(rights).enter())?;
     let (reader, writer) = works("pipe", raw::pipe())?;
     let (one, other) = works("socketpair", raw::socketpair(libc::SOCK_STREAM))?;
     for (from, to) in [(&writer, &reader), (&one, &other)] {

@@ -134,8 +134,8 @@ pub(crate) fn call_32(number: i64, args: [usize; 3]) -> i64 {
     answer
 }
 
-/// Has a call fail with `EPERM` from here on: always, or where the first argument has these bits.
-pub(crate) fn without(call: libc::c_long, flags: Option<u32>) -> io::Result<()> {
+/// Has a call fail with `EPERM` from here on.
+pub(crate) fn without(call: libc::c_long) -> io::Result<()> {
     let number = u32::try_from(call).map_err(io::Error::other)?;
     let step = |code: u32, jt, jf, k| libc::sock_filter {
         code: u16::try_from(code).unwrap_or(0),
@@ -143,21 +143,14 @@ pub(crate) fn without(call: libc::c_long, flags: Option<u32>) -> io::Result<()> 
         jf,
         k,
     };
-    let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
     let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
     let mut program = [
-        load(0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, number),
-        load(16),
-        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, flags.unwrap_or(0)),
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
-    if flags.is_none() {
-        // JSET of all would pass an argument of 0.
-        program[3] = step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, 0);
-    }
-    let filter = libc::sock_fprog { len: 6, filter: program.as_mut_ptr() };
+    let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
     crate::raw::call(libc::SYS_prctl, &[38, 1])?;
     crate::raw::call(libc::SYS_seccomp, &[1, 0, crate::raw::address(&filter)])?;
     Ok(())

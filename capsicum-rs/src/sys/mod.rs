@@ -31,6 +31,9 @@ pub(crate) struct Request {
     pub(crate) ceiling: Limits,
     /// The level that must be reached.
     pub(crate) require: Option<Containment>,
+    /// The level to reach where the host offers it.
+    #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has one level"))]
+    pub(crate) prefer: Option<Containment>,
     /// Whether to enter where not everything that was asked for is to be had.
     pub(crate) best_effort: bool,
 }

@@ -2,22 +2,24 @@
 
 use std::{
     ffi::CStr,
-    io,
+    fs, io,
     os::{
         fd::{AsRawFd, RawFd},
-        unix::fs::symlink,
+        unix::fs::{MetadataExt, PermissionsExt, symlink},
     },
+    path::Path,
 };
 
-use capsicum_rs::{CapabilityError, Containment, Error, Rights, Sandbox, is_capability_error};
+use capsicum_rs::{CapabilityError, Containment, Error, Rights, is_capability_error};
 
 use super::unchanged;
 use crate::{
     harness::{Case, Done, Outcome, ensure, refusal, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{self, ECAPMODE, ENOTCAPABLE},
-    scene::Scene,
+    scene::{CONTENT, Scene},
 };
 
 /// Every right that a lookup can use.
@@ -42,17 +44,27 @@ const EVERYTHING: Rights = Rights::PREAD
 struct Way {
     name: &'static str,
     act: fn(RawFd) -> io::Result<()>,
-    /// What Linux answers; FreeBSD says `ENOTCAPABLE`.
+    /// The path, where it leads to what exists.
+    path: &'static CStr,
+    /// What Linux answers at the level Landlock; FreeBSD says `ENOTCAPABLE`.
     errno: &'static [i32],
+    /// Whether it is refused at every level.
+    always: bool,
 }
 
-const fn way(name: &'static str, act: fn(RawFd) -> io::Result<()>) -> Way {
-    Way { name, act, errno: &[libc::EACCES] }
+const fn way(name: &'static str, path: &'static CStr, act: fn(RawFd) -> io::Result<()>) -> Way {
+    Way { name, act, path, errno: &[libc::EACCES], always: false }
 }
 
-/// Landlock does not see it, so that the filter refuses it for any path.
+/// Landlock does not see it, so that there the filter refuses it for any path.
 const fn unseen(name: &'static str, act: fn(RawFd) -> io::Result<()>) -> Way {
-    Way { name, act, errno: &[ECAPMODE] }
+    Way { name, act, path: c"../file", errno: &[ECAPMODE], always: false }
+}
+
+/// Whatever the level, the filter refuses it.
+#[cfg(target_os = "linux")]
+const fn refused(name: &'static str, act: fn(RawFd) -> io::Result<()>) -> Way {
+    Way { name, act, path: c"", errno: &[ECAPMODE], always: true }
 }
 
 fn read(dir: RawFd, path: &CStr) -> io::Result<()> {
@@ -64,37 +76,43 @@ fn create(dir: RawFd, path: &CStr) -> io::Result<()> {
 }
 
 const WAYS: &[Way] = &[
-    way("an absolute path", |dir| read(dir, c"/etc/passwd")),
-    way("the root", |dir| read(dir, c"/")),
-    way("a path through ..", |dir| read(dir, c"../file")),
-    way("the parent directory", |dir| read(dir, c"..")),
-    way("a path down and up again", |dir| read(dir, c"sub/../../file")),
-    way("a relative symbolic link", |dir| read(dir, c"up")),
-    way("an absolute symbolic link", |dir| read(dir, c"away")),
-    way("a symbolic link to the parent", |dir| read(dir, c"parent/file")),
-    way("truncating through ..", |dir| {
+    way("an absolute path", c"/etc/passwd", |dir| read(dir, c"/etc/passwd")),
+    way("the root", c"/", |dir| read(dir, c"/")),
+    way("a path through ..", c"../file", |dir| read(dir, c"../file")),
+    way("the parent directory", c"..", |dir| read(dir, c"..")),
+    way("a path down and up again", c"sub/../../file", |dir| read(dir, c"sub/../../file")),
+    way("a relative symbolic link", c"up", |dir| read(dir, c"up")),
+    way("an absolute symbolic link", c"away", |dir| read(dir, c"away")),
+    way("a symbolic link to the parent", c"parent/file", |dir| read(dir, c"parent/file")),
+    way("truncating through ..", c"../file", |dir| {
         raw::openat(dir, c"../file", libc::O_WRONLY | libc::O_TRUNC).map(drop)
     }),
-    way("creating through ..", |dir| create(dir, c"../new")),
-    way("creating through a symbolic link", |dir| create(dir, c"parent/new")),
-    way("mkdirat through ..", |dir| raw::mkdirat(dir, c"../new", 0o700).map(drop)),
-    way("mkfifoat through ..", |dir| raw::mkfifoat(dir, c"../new", 0o600).map(drop)),
-    way("symlinkat through ..", |dir| raw::symlinkat(c"file", dir, c"../new").map(drop)),
-    way("unlinkat through ..", |dir| raw::unlinkat(dir, c"../file", 0).map(drop)),
+    way("creating through ..", c"", |dir| create(dir, c"../new")),
+    way("creating through a symbolic link", c"", |dir| create(dir, c"parent/new")),
+    way("mkdirat through ..", c"", |dir| raw::mkdirat(dir, c"../new", 0o700).map(drop)),
+    way("mkfifoat through ..", c"", |dir| raw::mkfifoat(dir, c"../new", 0o600).map(drop)),
+    way("symlinkat through ..", c"", |dir| raw::symlinkat(c"file", dir, c"../new").map(drop)),
+    way("unlinkat through ..", c"", |dir| raw::unlinkat(dir, c"../file", 0).map(drop)),
     Way {
         name: "renameat out of it",
         act: |dir| raw::renameat(dir, c"file", dir, c"../new").map(drop),
+        path: c"",
         errno: &[libc::EACCES, libc::EXDEV],
+        always: false,
     },
     Way {
         name: "renameat into it",
         act: |dir| raw::renameat(dir, c"../file", dir, c"new").map(drop),
+        path: c"",
         errno: &[libc::EACCES, libc::EXDEV],
+        always: false,
     },
     Way {
         name: "linkat into it",
         act: |dir| raw::linkat(dir, c"../file", dir, c"new", 0).map(drop),
+        path: c"",
         errno: &[libc::EACCES, libc::EXDEV],
+        always: false,
     },
     unseen("fstatat through ..", |dir| raw::fstatat(dir, c"../file").map(drop)),
     unseen("faccessat through ..", |dir| raw::faccessat(dir, c"../file", 0, 0).map(drop)),
@@ -107,9 +125,9 @@ const WAYS: &[Way] = &[
     #[cfg(target_os = "linux")]
     unseen("O_PATH", |dir| raw::openat(dir, c"../file", libc::O_PATH).map(drop)),
     #[cfg(target_os = "linux")]
-    unseen("O_TMPFILE", |dir| raw::openat(dir, c"..", libc::O_TMPFILE | libc::O_WRONLY).map(drop)),
+    refused("O_TMPFILE", |dir| raw::openat(dir, c"..", libc::O_TMPFILE | libc::O_WRONLY).map(drop)),
     #[cfg(target_os = "linux")]
-    unseen("a link by AT_EMPTY_PATH", |dir| {
+    refused("a link by AT_EMPTY_PATH", |dir| {
         raw::linkat(dir, c"", dir, c"new", libc::AT_EMPTY_PATH).map(drop)
     }),
 ];
@@ -136,17 +154,30 @@ pub(super) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The attempt is made in a directory of the scene; the scene must stay as it was.
-fn unchanged_outside(dir: &std::path::Path) -> Result<(), String> {
-    unchanged(&dir.join("outer")).and_then(|()| {
-        ensure(dir.join("outer/directory/file").exists(), "the file beneath is gone")?;
-        ensure(!dir.join("outer/directory/new").exists(), "something was brought in")
-    })
+/// The attempt is made in a directory of the scene; outside of it the scene must stay as it was,
+/// and nothing may have come in.
+fn unchanged_outside(dir: &Path) -> Result<(), String> {
+    unchanged(&dir.join("outer"))?;
+    for name in ["file", "new"] {
+        let path = dir.join("outer/directory").join(name);
+        // Reading a fifo would wait for a writer.
+        let brought = path.is_file() && fs::read(path).is_ok_and(|content| content == CONTENT);
+        ensure(!brought, format!("the file outside was brought in as {name}"))?;
+    }
+    Ok(())
 }
 
 fn lead_out(way: &Way, scene: &Scene) -> Outcome {
+    let identity = |stat: fs::Metadata| (stat.dev(), stat.ino());
+    let outside: Vec<(u64, u64)> = ["outer", "outer/file", "/", "/etc/passwd"]
+        .iter()
+        .filter_map(|path| fs::metadata(scene.dir.join(path)).ok().map(identity))
+        .collect();
     enter(scene, |dir| {
         let error = (way.act)(dir).err();
+        if scene.level == Containment::Directories && !way.always {
+            return ended_within(way, dir, &outside);
+        }
         let kind = error.as_ref().and_then(is_capability_error);
         let result = error.map_or(Ok(()), Err);
         let errno = if FREEBSD { &[ENOTCAPABLE] } else { way.errno };
@@ -164,21 +195,33 @@ fn lead_out(way: &Way, scene: &Scene) -> Outcome {
     })
 }
 
+/// With a private root nothing is outside: a path that would lead there ends at the directory or
+/// nowhere. What it changed, if anything, is seen afterwards.
+fn ended_within(way: &Way, dir: RawFd, outside: &[(u64, u64)]) -> Outcome {
+    if !way.path.is_empty()
+        && let Ok(stat) = raw::fstatat(dir, way.path)
+    {
+        let reached = outside.contains(&(stat.st_dev, stat.st_ino));
+        ensure(!reached, "it leads to what is outside")?;
+    }
+    Ok(Done::Held)
+}
+
 /// Enters with everything that lookups can use on one directory.
 fn enter(scene: &Scene, body: impl FnOnce(RawFd) -> Outcome) -> Outcome {
-    use std::{fs, os::unix::fs::PermissionsExt};
     let outer = works("outer directory", scene.within("outer"))?;
     works("file", outer.file("file"))?;
     let mode = fs::Permissions::from_mode(0o640);
     works("mode", fs::set_permissions(outer.dir.join("file"), mode))?;
     let dir = works("directory", outer.directory("directory"))?;
     let at = outer.dir.join("directory");
+    works("its file", fs::write(at.join("file"), b"beneath"))?;
     works("sub", fs::create_dir(at.join("sub")))?;
     works("link", symlink("../file", at.join("up")))?;
     works("link", symlink("/etc/passwd", at.join("away")))?;
     works("link", symlink("..", at.join("parent")))?;
     works("link", symlink("file", at.join("within")))?;
-    match Sandbox::new().grant(&dir, EVERYTHING).enter() {
+    match level::sandbox().grant(&dir, EVERYTHING).enter() {
         Ok(_) => body(dir.as_raw_fd()),
         Err(error @ Error::Containment { required: Containment::Landlock, .. })
             if scene.level == Containment::Descriptors =>

@@ -88,11 +88,19 @@ pub(crate) fn bind_to_parent() -> io::Result<()> {
 
 /// Installs a filter under which this system call does not exist (`ENOSYS`).
 pub(crate) fn without_syscall(number: c_long) -> io::Result<()> {
+    without_call(number, 0, 0)
+}
+
+/// The same, of calls whose argument has all of these bits.
+pub(crate) fn without_call(number: c_long, argument: u32, bits: u32) -> io::Result<()> {
     let number = u32::try_from(number).map_err(io::Error::other)?;
     let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 4, number),
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 16 + 8 * argument),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, bits),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, bits),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
@@ -109,6 +117,40 @@ pub(crate) fn fstat(fd: &impl AsRawFd) -> io::Result<()> {
     let mut out: libc::stat = unsafe { mem::zeroed() };
     // SAFETY: room for the answer.
     check(unsafe { libc::syscall(libc::SYS_fstat, fd.as_raw_fd(), &raw mut out) }).map(drop)
+}
+
+/// capget(2): the effective, permitted and inheritable sets, in two halves.
+pub(crate) fn capabilities() -> io::Result<[u32; 6]> {
+    // _LINUX_CAPABILITY_VERSION_3, of the caller.
+    let header = [0x2008_0522_u32, 0];
+    let mut sets = [0_u32; 6];
+    let (header, at) = (header.as_ptr(), sets.as_mut_ptr());
+    // SAFETY: the kernel reads the header and writes, in this version, six words.
+    check(unsafe { libc::syscall(libc::SYS_capget, header, at) })?;
+    Ok(sets)
+}
+
+/// The flags of the mount that a descriptor is on: statvfs(3).
+pub(crate) fn mount_flags(fd: &impl AsRawFd) -> io::Result<u64> {
+    // SAFETY: all zeroes is a valid `statvfs`.
+    let mut out: libc::statvfs = unsafe { mem::zeroed() };
+    // SAFETY: room for the answer.
+    check(unsafe { libc::fstatvfs(fd.as_raw_fd(), &raw mut out) })?;
+    Ok(out.f_flag)
+}
+
+/// statx(2) with a path that may be empty.
+pub(crate) fn statx(dir: RawFd, path: &CStr) -> io::Result<i64> {
+    let mut out = [0_u64; 32];
+    let at = out.as_mut_ptr();
+    // SAFETY: the path is a string, and the answer has the 256 bytes of a `struct statx`.
+    check(unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), libc::AT_EMPTY_PATH, 0, at) })
+}
+
+/// getuid(2), getgid(2).
+pub(crate) fn ids() -> (u32, u32) {
+    // SAFETY: both always succeed.
+    unsafe { (libc::getuid(), libc::getgid()) }
 }
 
 /// getdents64(2): how many bytes of entries there are.

@@ -217,11 +217,12 @@ fn times(second: i64) -> [libc::timespec; 2] {
 }
 
 /// stat(2) with symbolic links followed, relative to a directory.
-pub(crate) fn fstatat(dir: RawFd, path: &CStr) -> io::Result<i64> {
+pub(crate) fn fstatat(dir: RawFd, path: &CStr) -> io::Result<libc::stat> {
     // SAFETY: all zeroes is a valid `stat`.
     let mut out: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a string that outlives the call, and room for the answer.
-    check(unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut out, 0) })
+    check(unsafe { libc::fstatat(dir, path.as_ptr(), &raw mut out, 0) })?;
+    Ok(out)
 }
 
 /// readlinkat(2).

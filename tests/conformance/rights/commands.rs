@@ -5,11 +5,12 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use capsicum_rs::{Error, Fcntls, Ioctls, Limits, Rights, Sandbox, limit};
+use capsicum_rs::{Error, Fcntls, Ioctls, Limits, Rights, limit};
 
 use super::Point;
 use crate::{
     harness::{Case, Done, Outcome, refused, works},
+    level,
     level::FREEBSD,
     matrix::Place,
     raw::{self, ECAPMODE, ENOTCAPABLE},
@@ -51,8 +52,8 @@ fn ioctl(fd: &OwnedFd, request: u64) -> io::Result<i64> {
 fn confine(fd: BorrowedFd<'_>, point: Point, limits: &Limits) -> Result<(), Error> {
     match point {
         Point::Limit => limit(&fd, limits.clone()),
-        Point::Grant => Sandbox::new().grant(&fd, limits.clone()).enter().map(drop),
-        Point::Ceiling => Sandbox::new().ceiling(limits.clone()).enter().map(drop),
+        Point::Grant => level::sandbox().grant(&fd, limits.clone()).enter().map(drop),
+        Point::Ceiling => level::sandbox().ceiling(limits.clone()).enter().map(drop),
     }
 }
 

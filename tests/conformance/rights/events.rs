@@ -2,11 +2,12 @@
 
 use std::io;
 
-use capsicum_rs::{Rights, Sandbox, limit};
+use capsicum_rs::{Rights, limit};
 
 use super::{Row, Subject};
 use crate::{
     harness::{Case, Done, ensure, refused, works},
+    level,
     level::FREEBSD,
     raw::{self, ENOTCAPABLE},
     scene::Scene,
@@ -63,7 +64,7 @@ pub(super) fn poll_cases() -> Vec<Case> {
         Case::new("poll and select work where every descriptor has EVENT", |_| {
             let (reader, writer) = works("pipe", raw::pipe())?;
             works("write", raw::write(&writer, b"x"))?;
-            works("enter", Sandbox::new().ceiling(Rights::EVENT).enter())?;
+            works("enter", level::sandbox().ceiling(Rights::EVENT).enter())?;
             let events = works("poll", raw::poll(&reader, libc::POLLIN, 0))?;
             ensure(events == libc::POLLIN, format!("poll gave {events:#x}"))?;
             ensure(works("select", raw::select(&reader))? == 1, "select saw nothing")?;
@@ -81,7 +82,7 @@ pub(super) fn poll_cases() -> Vec<Case> {
         Case::new("poll and select see nothing of a grant that lacks EVENT", |_| {
             let (reader, writer) = works("pipe", raw::pipe())?;
             works("write", raw::write(&writer, b"x"))?;
-            let sandbox = Sandbox::new().ceiling(Rights::EVENT).grant(&reader, Rights::READ);
+            let sandbox = level::sandbox().ceiling(Rights::EVENT).grant(&reader, Rights::READ);
             works("enter", sandbox.enter())?;
             blind(&reader)
         }),

@@ -1,6 +1,12 @@
-//! Rights to open beneath a directory, and on FreeBSD to the metadata of what is there.
+//! Rights to open beneath a directory, and to the metadata of what is there.
 
-use std::{fs, io, os::fd::AsRawFd};
+use std::{
+    fs, io,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{MetadataExt, PermissionsExt},
+    },
+};
 
 use capsicum_rs::Rights;
 
@@ -61,11 +67,9 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// By path, which Linux refuses at these levels.
-#[cfg(target_os = "freebsd")]
+/// By path.
 fn metadata() -> Vec<Row> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    vec![
+    let mut rows = vec![
         Row::new("fstatat", Rights::LOOKUP, directory, |s| {
             raw::fstatat(s.fd.as_raw_fd(), c"file").map(drop)
         })
@@ -74,13 +78,20 @@ fn metadata() -> Vec<Row> {
             raw::fstatat(s.fd.as_raw_fd(), c"file").map(drop)
         })
         .and(BENEATH),
+        Row::new("faccessat", Rights::FSTAT, directory, |s| {
+            raw::faccessat(s.fd.as_raw_fd(), c"file", libc::R_OK, 0).map(drop)
+        })
+        .and(BENEATH),
+        Row::new("readlinkat", Rights::LOOKUP, linked, |s| {
+            raw::readlinkat(s.fd.as_raw_fd(), c"link").map(drop)
+        }),
         Row::new("fchmodat", Rights::FCHMOD, directory, |s| {
-            raw::fchmodat(s.fd.as_raw_fd(), c"file", 0o600, 0).map(drop)
+            raw::fchmodat(s.fd.as_raw_fd(), c"file", 0o604, 0).map(drop)
         })
         .and(BENEATH)
         .traced(|dir| {
             fs::metadata(dir.join("dir/file"))
-                .is_ok_and(|file| file.permissions().mode() & 0o777 == 0o600)
+                .is_ok_and(|file| file.permissions().mode() & 0o777 == 0o604)
         }),
         Row::new("fchownat", Rights::FCHOWN, directory, |s| {
             raw::fchownat(s.fd.as_raw_fd(), c"file", u32::MAX, u32::MAX, 0).map(drop)
@@ -91,15 +102,28 @@ fn metadata() -> Vec<Row> {
         })
         .and(BENEATH)
         .traced(|dir| fs::metadata(dir.join("dir/file")).is_ok_and(|file| file.mtime() == 1000)),
+        #[cfg(target_os = "linux")]
+        Row::new("openat with O_PATH", Rights::LOOKUP, directory, |s| {
+            open(s, c"file", libc::O_PATH)
+        })
+        .and(Rights::READ)
+        .mode(Mode::Refers),
+        #[cfg(target_os = "freebsd")]
         Row::new("chflagsat", Rights::FCHFLAGS, directory, |s| {
             raw::chflagsat(s.fd.as_raw_fd(), c"file", libc::UF_NODUMP, 0).map(drop)
         })
         .and(BENEATH)
         .traced(|dir| fs::File::open(dir.join("dir/file")).is_ok_and(|f| raw::has_nodump(&f))),
-    ]
+    ];
+    for row in rows.iter_mut().filter(|row| row.mode == Mode::Always) {
+        row.mode = Mode::Beneath;
+    }
+    rows
 }
 
-#[cfg(target_os = "linux")]
-fn metadata() -> Vec<Row> {
-    Vec::new()
+/// A directory in which a link is.
+fn linked(scene: &Scene) -> io::Result<Subject> {
+    let subject = directory(scene)?;
+    raw::symlinkat(c"file", subject.fd.as_raw_fd(), c"link")?;
+    Ok(subject)
 }

@@ -194,11 +194,9 @@ impl Scene {
 
     /// Whether a host that offers more than this level is made to look as if it did not.
     pub(crate) fn descend(level: Containment) -> io::Result<()> {
-        if level < Containment::Directories {
-            native::without(libc::SYS_unshare, Some(libc::CLONE_NEWNS.cast_unsigned()))?;
-        }
+        // The best one is entered only where it is required.
         if level < Containment::Landlock {
-            native::without(libc::SYS_landlock_create_ruleset, None)?;
+            native::without(libc::SYS_landlock_create_ruleset)?;
         }
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the Linux backend.
 
+pub(super) mod mounts;
+pub(super) mod privilege;
+
 use std::{
     io,
     mem::MaybeUninit,

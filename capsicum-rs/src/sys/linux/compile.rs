@@ -197,6 +197,7 @@ impl Compiler<'_> {
             | Need::Fcntl(arg, _)
             | Need::Whole(arg)
             | Need::Loose(arg)
+            | Need::Contained(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;

@@ -1,20 +1,22 @@
 //! Entering capability mode.
 //!
-//! Everything that can be refused is found out first; then `no_new_privs`, Landlock and the filter
-//! are set, in this order. Landlock cannot be taken back, so that a process for which the filter
-//! fails after it is ended: it would be neither as it was nor in capability mode.
+//! Everything that can be refused is found out first; then `no_new_privs`, the private root,
+//! Landlock and the filter are set, in this order. Neither the root nor Landlock can be taken back,
+//! so that a process for which a step after them fails is ended: it would be neither as it was nor
+//! in capability mode.
 
 use std::collections::BTreeMap;
 
 use super::{
     bpf::Insn,
-    call,
+    call, directories,
     landlock::{Landlock, Rules, conflict},
     limit,
     open::{self, Mounts, Open},
-    policy::{Held, Kind, Policy},
+    policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
     record::{self, Record},
+    root::{Failure, Root},
 };
 use crate::{Containment, Entered, Error, Limits, Missing, Rights, sys::Request};
 
@@ -46,6 +48,8 @@ pub(super) struct Checked {
     pub(super) program: Vec<Insn>,
     /// What Landlock will hold.
     rules: Option<Rules>,
+    /// The private root, where there is to be a new one.
+    root: Option<Root>,
 }
 
 /// Finds out everything that can be refused, and what will hold. Nothing is changed.
@@ -59,8 +63,12 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     let mut policy = policy(request, record, &open)?;
     let landlock = level(request, &policy, &open, &mut shortfalls)?;
     policy.landlock = landlock.is_some();
-    let containment =
-        if policy.landlock { Containment::Landlock } else { Containment::Descriptors };
+    let root = private_root(request, record, already, &mut policy, &open, &mut shortfalls)?;
+    let containment = match (policy.directories, policy.landlock) {
+        (true, _) => Containment::Directories,
+        (false, true) => Containment::Landlock,
+        (false, false) => Containment::Descriptors,
+    };
     pinned_stay(&policy, &open)?;
     no_wider(&policy, &open, &mut shortfalls)?;
     // Landlock would keep the process from signalling those that it has descriptors of.
@@ -74,33 +82,49 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
         .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
         .transpose()?;
     let program = limit::program(&policy)?;
-    Ok(Checked { policy, containment, missing: shortfalls.missing, program, rules })
+    Ok(Checked { policy, containment, missing: shortfalls.missing, program, rules, root })
 }
 
 pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let mut record = record::lock();
-    let Checked { policy, containment, missing, program, rules } = check(request, &record)?;
+    let Checked { policy, containment, missing, program, rules, root } = check(request, &record)?;
 
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
     if held_by_landlock {
         limit::try_out(&program)?;
     }
-    rules.map_or(Ok(()), Rules::restrict)?;
+    // The point of no return, where there is a root; else with Landlock.
+    let rooted = root.is_some();
+    match root.map_or(Ok(()), Root::enter) {
+        Ok(()) => {}
+        Err(Failure::Unchanged(reason)) => {
+            return Err(Error::Containment {
+                required: Containment::Directories,
+                offered: Containment::Landlock,
+                reason,
+            });
+        }
+        Err(Failure::Halfway(reason)) => end("a private root", &reason),
+    }
+    if let Err(error) = rules.map_or(Ok(()), Rules::restrict) {
+        if rooted {
+            end("Landlock", &error.to_string());
+        }
+        return Err(error);
+    }
     // Landlock holds cores back too; without it nothing else keeps the kernel from writing one.
     let cores = if held_by_landlock {
         None
     } else {
         Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
     };
-    // The point of no return, where there are rules.
     if let Err(error) = limit::install(&program) {
         if let Some(soft) = cores {
             let _ = call::core_limit(soft);
         }
         if held_by_landlock {
-            eprintln!("capsicum-rs: Landlock holds this process and the filter does not: {error}");
-            std::process::abort();
+            end("the filter", &error.to_string());
         }
         return Err(error);
     }
@@ -109,7 +133,14 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     record.numbers = policy.granted;
     record.entered = Some(containment);
     record.signal_scope = policy.signal_scope;
+    record.arrives = policy.arrives;
     Ok(Entered { containment, missing, filter_len: program.len() })
+}
+
+/// Ends a process that is neither as it was nor in capability mode.
+fn end(what: &str, reason: &str) -> ! {
+    eprintln!("capsicum-rs: entering capability mode failed half way, at {what}: {reason}");
+    std::process::abort();
 }
 
 /// What every number may be used for from here on.
@@ -140,6 +171,9 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         ceiling,
         capability: true,
         landlock: false,
+        directories: false,
+        arrives: false,
+        statable: false,
         signal_scope: false,
         addressable: false,
         reopens: false,
@@ -151,7 +185,9 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         .map(|(number, limits)| {
             // Only what is pinned keeps its number, so that what is known of it stays true.
             let object = open_at(number).filter(|_| policy.pinned(&limits)).map(Open::object);
-            (number, Held { limits, object: object.unwrap_or_default() })
+            let contained = record.numbers.get(&number).is_some_and(|held| held.object.contained);
+            let object = Object { contained, ..object.unwrap_or_default() };
+            (number, Held { limits, object })
         })
         .collect();
     policy.reopens =
@@ -191,20 +227,17 @@ fn level(
         if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
     match required {
         Containment::Capsicum => {
-            let reason = "it is FreeBSD's".to_owned();
-            return unmet(required, offered, reason);
+            let root = offered == Containment::Landlock && Root::prepare(&[]).is_ok();
+            let offered = if root { Containment::Directories } else { offered };
+            return unmet(required, offered, "it is FreeBSD's".to_owned());
         }
-        Containment::Directories => {
-            let reason = "this version of capsicum-rs enters no mount namespace".to_owned();
-            return unmet(required, offered, reason);
-        }
-        Containment::Landlock | Containment::Descriptors => {}
+        Containment::Directories | Containment::Landlock | Containment::Descriptors => {}
     }
     let threaded = || Error::Threaded { threads, what: "Landlock, which holds lookups," };
     match probed {
         Ok(landlock) if single => return Ok(Some(landlock)),
-        Ok(_) if required == Containment::Landlock => return Err(threaded()),
-        Err(reason) if required == Containment::Landlock => {
+        Ok(_) if required >= Containment::Landlock => return Err(threaded()),
+        Err(reason) if required >= Containment::Landlock => {
             return unmet(required, offered, reason);
         }
         Ok(_) => {
@@ -226,6 +259,66 @@ fn level(
         }
     }
     Ok(None)
+}
+
+/// The level `Directories`, where it is asked for: the policy of it, and the root that is to be
+/// entered, unless the process has one already.
+fn private_root(
+    request: &Request,
+    record: &Record,
+    already: bool,
+    policy: &mut Policy,
+    open: &[Open],
+    shortfalls: &mut Shortfalls,
+) -> Result<Option<Root>, Error> {
+    let asked = |level: Option<Containment>| level == Some(Containment::Directories);
+    let offered = if policy.landlock { Containment::Landlock } else { Containment::Descriptors };
+    let mut unmet = |reason: String| {
+        let required = Containment::Directories;
+        if asked(request.require) {
+            return Err(Error::Containment { required, offered, reason });
+        }
+        if asked(request.prefer) {
+            shortfalls.missing.push(Missing { what: format!("the level `{required}`"), reason });
+        }
+        Ok(None)
+    };
+    let root = if already {
+        if record.entered != Some(Containment::Directories) {
+            return unmet("the process is in capability mode at another level".to_owned());
+        }
+        policy.arrives = record.arrives;
+        None
+    } else {
+        if !asked(request.require) && !asked(request.prefer) {
+            return Ok(None);
+        }
+        if !policy.landlock {
+            return unmet("Landlock is needed for the rights beneath each directory".to_owned());
+        }
+        let prepared = directories::places(policy, open)
+            .and_then(|places| Root::prepare(&places).map(|root| (places, root)));
+        let (places, root) = match prepared {
+            Ok(prepared) => prepared,
+            Err(reason) => return unmet(reason),
+        };
+        policy.arrives = directories::arrive(policy, open);
+        for place in places {
+            // Of numbers that are not pinned nothing is known for good.
+            if let Some(held) = policy.granted.get(&place.fd.cast_unsigned()).cloned()
+                && policy.pinned(&held.limits)
+            {
+                let object = Object { contained: true, ..held.object };
+                policy.granted.insert(place.fd.cast_unsigned(), Held { object, ..held });
+            }
+        }
+        Some(root)
+    };
+    policy.directories = true;
+    policy.statable = directories::statable(policy, open);
+    // Procfs can then be reached from directories of other processes only.
+    policy.reopens &= policy.arrives;
+    Ok(root)
 }
 
 fn on(right: Rights, open: Open) -> String {
@@ -315,13 +408,17 @@ fn beneath(
         }
         passed = safe;
     }
-    // An absolute path starts from no descriptor: the filter takes any number for its start.
+    // An absolute path starts from no descriptor: the filter takes any number for its start. With a
+    // private root it leads nowhere, and only a directory that arrives later leads out of its tree.
     let mut starts: Vec<(String, Rights)> = policy
         .granted
         .iter()
+        .filter(|_| !policy.directories)
         .map(|(number, held)| (format!("descriptor {number}"), held.limits.rights))
         .collect();
-    starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
+    if !policy.directories || policy.arrives {
+        starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
+    }
     let mut held = Vec::new();
     for (to, rights) in &passed {
         let betrayed =

@@ -25,7 +25,11 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
     let Checked { policy, containment, missing, program, .. } = check(request, &record)?;
     let asked = request.grants.iter().map(|(fd, _)| fd.cast_unsigned());
     let granted: BTreeSet<u32> = policy.granted.keys().copied().chain(asked).collect();
-    let lookups = if policy.landlock { ", and Landlock for lookups" } else { "" };
+    let lookups = match (policy.directories, policy.landlock) {
+        (true, _) => ", and Landlock and a private root for lookups",
+        (false, true) => ", and Landlock for lookups",
+        (false, false) => "",
+    };
     Ok(Explanation {
         containment,
         mechanism: format!("a seccomp filter of {} instructions{lookups}", program.len()),

@@ -1,4 +1,5 @@
-//! Linux: descriptors by a seccomp filter, lookups by Landlock.
+//! Linux: descriptors by a seccomp filter, lookups by Landlock and, where it is asked for, by a
+//! private root.
 //!
 //! [`syscalls`] is the table of system calls in the words of [`rule`]; [`policy`] is what every
 //! descriptor number may be used for; [`compile`](mod@compile) makes one program of the two, and
@@ -9,6 +10,7 @@ mod bpf;
 mod call;
 mod compile;
 mod confine;
+mod directories;
 mod enter;
 mod explain;
 mod landlock;
@@ -19,6 +21,7 @@ mod probe;
 pub(crate) mod process;
 mod record;
 mod requests;
+mod root;
 mod rule;
 mod support;
 mod syscalls;

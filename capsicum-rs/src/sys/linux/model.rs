@@ -43,6 +43,7 @@ impl Policy {
             | Need::Fcntl(arg, _)
             | Need::Whole(arg)
             | Need::Loose(arg)
+            | Need::Contained(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => self.meets(need, &self.held(low(arg)), 0),
             Need::Ioctl(arg, request) => self.meets(need, &self.held(low(arg)), low(request)),

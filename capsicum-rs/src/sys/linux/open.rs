@@ -1,7 +1,6 @@
 //! The descriptors that are open, and what their objects are.
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Read},
     os::fd::RawFd,
@@ -80,12 +79,28 @@ impl Open {
         }
     }
 
+    /// Whether descriptors may arrive over it: a Unix socket, or one that cannot be asked.
+    pub(super) fn passes_descriptors(self) -> bool {
+        let socket = || {
+            fs::read_link(format!("/proc/self/fd/{}", self.number))
+                .map_or(true, |link| link.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+        };
+        match self.kind {
+            libc::S_IFSOCK => call::socket_option(self.fd(), libc::SO_DOMAIN)
+                .map_or(true, |domain| domain == libc::AF_UNIX),
+            // Of no type, or a limit refuses to tell it.
+            0 => socket(),
+            _ => false,
+        }
+    }
+
     /// What is known of the object, as long as it keeps the number.
     pub(super) fn object(self) -> Object {
         let flags = call::fcntl(self.fd(), libc::F_GETFL);
         Object {
             read_only: flags.is_ok_and(|flags| flags & libc::O_ACCMODE == libc::O_RDONLY),
             addressless: self.socket() && !self.addressable(),
+            contained: false,
         }
     }
 
@@ -207,8 +222,15 @@ const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 
 /// What the process sees of mounts.
 pub(super) struct Mounts {
-    ids: BTreeSet<u64>,
+    mounts: Vec<Mount>,
     procfs: Vec<PathBuf>,
+}
+
+/// A line of mountinfo.
+struct Mount {
+    id: u64,
+    parent: u64,
+    point: PathBuf,
 }
 
 impl Mounts {
@@ -220,21 +242,37 @@ impl Mounts {
     /// proc(5): `id parent major:minor root point options … - type source options`.
     fn parse(table: &[u8]) -> Self {
         use std::os::unix::ffi::OsStringExt;
-        let mut mounts = Self { ids: BTreeSet::new(), procfs: Vec::new() };
+        let mut mounts = Self { mounts: Vec::new(), procfs: Vec::new() };
         for line in table.split(|byte| *byte == b'\n') {
             let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-            let id: Option<u64> =
-                fields.first().and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
-            mounts.ids.extend(id);
+            let number = |at: usize| -> Option<u64> {
+                std::str::from_utf8(fields.get(at)?).ok()?.parse().ok()
+            };
+            let (Some(id), Some(parent), Some(point)) = (number(0), number(1), fields.get(4))
+            else {
+                continue;
+            };
+            let point = PathBuf::from(std::ffi::OsString::from_vec(unescape(point)));
             let separator = fields.iter().position(|field| *field == b"-");
             let kind = separator.and_then(|at| fields.get(at + 1));
-            if kind.is_some_and(|kind| *kind == b"proc")
-                && let Some(point) = fields.get(4)
-            {
-                mounts.procfs.push(PathBuf::from(std::ffi::OsString::from_vec(unescape(point))));
+            if kind.is_some_and(|kind| *kind == b"proc") {
+                mounts.procfs.push(point.clone());
             }
+            mounts.mounts.push(Mount { id, parent, point });
         }
         mounts
+    }
+
+    /// The mount that a lookup of this path, which has no links, ends on: the deepest, and the last
+    /// of those that are mounted one on another.
+    pub(super) fn holder(&self, path: &Path) -> Option<u64> {
+        let above = || self.mounts.iter().filter(|mount| path.starts_with(&mount.point));
+        let deepest = above().map(|mount| mount.point.components().count()).max()?;
+        let at: Vec<&Mount> =
+            above().filter(|mount| mount.point.components().count() == deepest).collect();
+        let covered = |mount: &&Mount| at.iter().any(|other| other.parent == mount.id);
+        let mut tops = at.iter().copied().filter(|mount| !covered(mount));
+        tops.next().filter(|_| tops.next().is_none()).map(|mount| mount.id)
     }
 
     /// Why a lookup beneath this directory could reach procfs, whose magic links lead to every
@@ -248,7 +286,7 @@ impl Mounts {
             let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
             info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
         });
-        if !mount.is_some_and(|mount| self.ids.contains(&mount)) {
+        if !mount.is_some_and(|mount| self.mounts.iter().any(|other| other.id == mount)) {
             return Some(
                 "its mount is not one of this process's, so that what is mounted beneath \
                          cannot be known"
@@ -305,7 +343,25 @@ mod tests {
             b"22 1 8:1 / / rw shared:1 - ext4 /dev/root rw\n\
               23 22 0:5 / /my\\040root/proc rw,nosuid shared:2 master:3 - proc proc rw\n",
         );
-        assert_eq!(mounts.ids, [22, 23].into());
+        let ids: Vec<u64> = mounts.mounts.iter().map(|mount| mount.id).collect();
+        assert_eq!(ids, [22, 23]);
         assert_eq!(mounts.procfs, [PathBuf::from("/my root/proc")]);
+    }
+
+    #[test]
+    fn a_path_is_held_by_the_deepest_mount_and_the_last_on_its_point() {
+        let mounts = Mounts::parse(
+            b"22 1 8:1 / / rw - ext4 /dev/root rw\n\
+              23 22 0:5 / /a rw - tmpfs none rw\n\
+              24 23 8:1 /x /a rw - ext4 /dev/root rw\n\
+              25 24 8:1 / /a/b\\040c rw - ext4 /dev/root rw\n",
+        );
+        let holder = |path: &str| mounts.holder(Path::new(path));
+        assert_eq!(holder("/"), Some(22));
+        assert_eq!(holder("/ab"), Some(22));
+        assert_eq!(holder("/a"), Some(24));
+        assert_eq!(holder("/a/b"), Some(24));
+        assert_eq!(holder("/a/b c/d"), Some(25));
+        assert_eq!(holder("relative"), None);
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Object {
     pub(super) read_only: bool,
     /// It is a socket whose messages carry no address.
     pub(super) addressless: bool,
+    /// It is a directory that leads no further than its tree.
+    pub(super) contained: bool,
 }
 
 /// What a number may be used for.
@@ -56,6 +58,12 @@ pub(super) struct Policy {
     pub(super) capability: bool,
     /// Whether Landlock holds lookups.
     pub(super) landlock: bool,
+    /// Whether the process has a private root, and every directory is a copy of its tree.
+    pub(super) directories: bool,
+    /// Whether directories of other processes may arrive at numbers that are not pinned.
+    pub(super) arrives: bool,
+    /// Whether stat by a path that may be empty reaches nothing that the rights would not.
+    pub(super) statable: bool,
     /// Whether Landlock holds signals.
     pub(super) signal_scope: bool,
     /// Whether some descriptor that has the ceiling is a socket that takes addresses.
@@ -145,6 +153,8 @@ impl Policy {
         match fact {
             Fact::Capability => self.capability,
             Fact::Landlock => self.landlock,
+            Fact::Directories => self.directories,
+            Fact::Statable => self.directories && self.statable,
             Fact::SignalScope => self.signal_scope,
             Fact::Executes => self.all().any(|held| held.rights.contains(Rights::FEXECVE)),
             Fact::MappingsExecute => self.all().all(|held| {
@@ -180,6 +190,7 @@ impl Policy {
             Need::Ioctl(..) => requests::taken(limits).contains(&request),
             Need::Whole(_) => !self.narrow(limits),
             Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
+            Need::Contained(_) => object.contained || !self.arrives,
             Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
             Need::Message(_) => {
                 limits.rights.contains(Rights::WRITE)

@@ -20,6 +20,8 @@ pub(super) struct Record {
     pub(super) entered: Option<Containment>,
     /// Whether Landlock holds signals.
     pub(super) signal_scope: bool,
+    /// Whether directories of other processes may arrive over a socket.
+    pub(super) arrives: bool,
 }
 
 impl Record {
@@ -39,6 +41,7 @@ static RECORD: Mutex<Record> = Mutex::new(Record {
     ceiling: Limits::ALL,
     entered: None,
     signal_scope: false,
+    arrives: false,
 });
 
 /// The record, for one caller at a time: limits that two threads set come one after the other.

@@ -72,6 +72,10 @@ pub(super) enum Fact {
     Capability,
     /// Landlock holds lookups beneath the directories that are granted.
     Landlock,
+    /// The root is private and empty, and directories lead no further than their trees.
+    Directories,
+    /// The same, and stat by a path that may be empty reaches nothing that the rights would not.
+    Statable,
     /// Landlock keeps signals within the processes that entered.
     SignalScope,
     /// Some descriptor may be executed.
@@ -101,6 +105,9 @@ pub(super) enum Need {
     /// The descriptor has all that the ceiling has, so that another one, which gets the ceiling,
     /// may be made of it.
     Whole(Arg),
+    /// The descriptor leads no further than its tree: it is known to, or no directory of another
+    /// process can arrive.
+    Contained(Arg),
     /// The descriptor is not pinned: another object may take its number.
     Loose(Arg),
     /// No pinned descriptor is in the range from the first to the second argument.

@@ -6,6 +6,7 @@ use super::{
     call,
     landlock::Landlock,
     policy::{Kind, Policy},
+    root::Root,
     rule::{Need, Step, When},
     syscalls::{Arch, table},
 };
@@ -18,20 +19,23 @@ pub(crate) fn support() -> Support {
         .map_err(|error| format!("no filters (CONFIG_SECCOMP_FILTER): {error}"));
     let lacks_filters = filters.as_ref().err().cloned();
     let lacks_landlock = lacks_filters.clone().or_else(|| landlock.clone().err());
-    let containment =
-        if landlock.is_ok() { Containment::Landlock } else { Containment::Descriptors };
+    // In a process beside this one; nothing of it stays.
+    let root = Root::prepare(&[]).map(drop);
+    let lacks_root = lacks_landlock.clone().or_else(|| root.clone().err());
+    let containment = match (&lacks_landlock, &lacks_root) {
+        (_, None) => Containment::Directories,
+        (None, _) => Containment::Landlock,
+        _ => Containment::Descriptors,
+    };
     Support {
         system: system(),
         containment,
         levels: vec![
             Level { containment: Containment::Descriptors, lacks: lacks_filters },
-            Level { containment: Containment::Landlock, lacks: lacks_landlock },
-            Level {
-                containment: Containment::Directories,
-                lacks: Some("this version of capsicum-rs enters no mount namespace".to_owned()),
-            },
+            Level { containment: Containment::Landlock, lacks: lacks_landlock.clone() },
+            Level { containment: Containment::Directories, lacks: lacks_root.clone() },
         ],
-        rights: rights(&filters, landlock.as_ref().err()),
+        rights: rights(&filters, lacks_landlock.as_ref(), lacks_root.as_ref()),
         mechanisms: vec![
             Mechanism { name: "seccomp(2)", state: filters },
             Mechanism {
@@ -51,6 +55,10 @@ pub(crate) fn support() -> Support {
                              container's filter"
                         )
                     }),
+            },
+            Mechanism {
+                name: "mount_namespaces(7)",
+                state: root.map(|()| "a private root can be made".to_owned()),
             },
             Mechanism {
                 name: "proc(5)",
@@ -77,13 +85,20 @@ fn scopes(landlock: Result<Landlock, String>) -> Result<String, String> {
     Err("ABI 6 (Linux 6.12) is needed; kill(2) and raise(3) are refused without it".to_owned())
 }
 
-fn rights(filters: &Result<String, String>, lacks_landlock: Option<&String>) -> Vec<RightSupport> {
+fn rights(
+    filters: &Result<String, String>,
+    lacks_landlock: Option<&String>,
+    lacks_root: Option<&String>,
+) -> Vec<RightSupport> {
     let policy = Policy {
         kind: Kind::Enter,
         granted: [].into(),
         ceiling: Limits::ALL,
         capability: true,
         landlock: lacks_landlock.is_none(),
+        directories: lacks_root.is_none(),
+        arrives: false,
+        statable: false,
         signal_scope: true,
         addressable: false,
         reopens: false,
@@ -123,7 +138,7 @@ fn operations(policy: &Policy, right: Rights) -> (Vec<&'static str>, Vec<&'stati
         Need::Fcntl(..) => right == Rights::FCNTL,
         Need::Ioctl(..) => right == Rights::IOCTL,
         Need::MapShared(_) | Need::Message(_) => right == Rights::WRITE,
-        Need::Whole(_) | Need::Loose(_) | Need::LooseRange(..) => false,
+        Need::Whole(_) | Need::Loose(_) | Need::LooseRange(..) | Need::Contained(_) => false,
     };
     for row in table().filter(|row| row.number(Arch::HOST).is_some()) {
         let holds = |when: &When| match when {

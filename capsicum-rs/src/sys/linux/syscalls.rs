@@ -140,13 +140,16 @@ macro_rules! rules {
             Step::Allow(&[]),
         ]
     };
-    // By a path that Landlock does not see, from a directory with these rights.
+    // By a path that Landlock does not see, from a directory with these rights: only where it
+    // leads no further than its tree.
     (unseen $arg:literal, $right:ident, $name:ident) => {
         &[
             Step::Allow(&[When::Named(Names::$name)]),
             Step::Refuse(&[When::Is($arg, AT_FDCWD)], Refusal::Global),
             Step::Need(&[], Need::Right($arg, Rights::$right)),
-            Step::Refuse(&[], Refusal::Global),
+            Step::Refuse(&[When::Unless(Fact::Directories)], Refusal::Global),
+            Step::Need(&[], Need::Contained($arg)),
+            Step::Allow(&[]),
         ]
     };
 }

@@ -5,6 +5,7 @@
 
 mod agree;
 mod cost;
+mod directories;
 mod escapes;
 mod explain;
 mod identity;
@@ -48,6 +49,9 @@ fn policy(kind: Kind, ceiling: impl Into<Limits>) -> Policy {
         ceiling: ceiling.into(),
         capability: kind == Kind::Enter,
         landlock: true,
+        directories: false,
+        arrives: false,
+        statable: false,
         signal_scope: true,
         addressable: false,
         reopens: false,

@@ -154,6 +154,7 @@ fn need(policy: &Policy, need: Need, reach: &BTreeMap<Arg, Numbers>) -> Option<A
         | Need::Fcntl(arg, _)
         | Need::Whole(arg)
         | Need::Loose(arg)
+        | Need::Contained(arg)
         | Need::MapShared(arg)
         | Need::Message(arg) => {
             let before = reach.get(&arg).cloned().unwrap_or_else(Numbers::all);

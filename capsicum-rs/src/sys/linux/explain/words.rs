@@ -196,6 +196,9 @@ fn reason(why: Why) -> Option<String> {
         Why::Unmet(Need::Fcntl(_, command)) => format!("no such descriptor takes {command:?}"),
         Why::Unmet(Need::Ioctl(..)) => "no descriptor takes a request".to_owned(),
         Why::Unmet(Need::Whole(_)) => "each such descriptor is narrow".to_owned(),
+        Why::Unmet(Need::Contained(_)) => {
+            "a directory of another process may arrive over a socket".to_owned()
+        }
         Why::Unmet(Need::Loose(_)) => "each such descriptor is pinned".to_owned(),
         Why::Unmet(Need::MapShared(_)) => {
             "no such descriptor has `MMAP_RW` or is known to be open for reading only".to_owned()
@@ -211,6 +214,10 @@ fn reason(why: Why) -> Option<String> {
         }
         Why::Unless(Fact::Watched) => "not every descriptor has `EVENT`".to_owned(),
         Why::Unless(Fact::Landlock) => "Landlock is not there to hold it".to_owned(),
+        Why::Unless(Fact::Directories) => {
+            "Landlock does not see it, and there is no private root".to_owned()
+        }
+        Why::Unless(Fact::Statable) => "the path need not be empty".to_owned(),
         Why::Unmet(Need::LooseRange(..)) | Why::Fact(_) | Why::Unless(_) => return None,
     })
 }

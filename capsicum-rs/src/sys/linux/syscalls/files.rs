@@ -2,8 +2,8 @@
 //!
 //! The path is in memory, where no filter sees it: Landlock holds it beneath the directories that
 //! are granted. What Landlock does not see (stat, access, readlink, chmod, chown, utimes, `O_PATH`)
-//! is refused by path and works by descriptor. `AT_EMPTY_PATH` says that the path may be empty,
-//! not that it is, so that it makes no difference.
+//! works by path where a private root leaves nothing else to be reached; elsewhere by descriptor
+//! only. `AT_EMPTY_PATH` says that the path may be empty, not that it is.
 
 use super::{
     super::rule::{Fact, Need, Refusal, Step, When},
@@ -52,7 +52,8 @@ pub(super) const ROWS: &[Row] = &[
     row("fchownat", 260, 54, rules!(unseen 0, FCHOWNAT, ATTRIBUTES)),
     row("utimensat", 280, 88, UTIMENSAT),
     row("futimesat", 261, NONE, UTIMENSAT),
-    // Its flags are in memory too; programs go on with openat where it does not exist.
+    // Its flags, by which the rights are chosen, are in memory too; programs go on with openat where
+    // it does not exist.
     row(
         "openat2",
         437,
@@ -96,6 +97,9 @@ const PLAIN: u32 = ACCESS
     | 0o100_000
     | 0o400_000;
 
+/// The same, and what Landlock does not see.
+const REFERRING: u32 = PLAIN | bits(libc::O_PATH);
+
 /// openat(2): the needs are those of FreeBSD's. `O_PATH` is not seen by Landlock, access mode 3
 /// opens devices for ioctl(2) without reading or writing, and `O_TMPFILE` makes a file that no
 /// `CREATE` is asked for.
@@ -107,7 +111,9 @@ const OPENAT: &[Step] = &[
     // The descriptor that is opened gets the ceiling.
     Step::Need(&[], Need::Whole(0)),
     Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
-    Step::Refuse(&[When::Any(2, !PLAIN)], Refusal::Global),
+    Step::Refuse(&[When::Any(2, !PLAIN), When::Unless(Fact::Directories)], Refusal::Global),
+    Step::Refuse(&[When::Any(2, !REFERRING)], Refusal::Global),
+    Step::Need(&[When::Any(2, bits(libc::O_PATH))], Need::Contained(0)),
     Step::Refuse(&[When::Masked(2, ACCESS, ACCESS)], Refusal::Global),
     // `/proc/self/fd/N` is a link that comes to the object itself, and Landlock holds back none of
     // those that are on no mount. As the last part of a path it is not followed so.
@@ -184,8 +190,12 @@ const NEWFSTATAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FSTAT)),
-    Step::Need(&[When::Clear(3, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
-    Step::Refuse(&[], Refusal::Global),
+    Step::Allow(&[When::Any(3, AT_EMPTY_PATH), When::Fact(Fact::Statable)]),
+    Step::Refuse(&[When::Any(3, AT_EMPTY_PATH)], Refusal::Global),
+    Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
+    Step::Refuse(&[When::Unless(Fact::Directories)], Refusal::Global),
+    Step::Need(&[], Need::Contained(0)),
+    Step::Allow(&[]),
 ];
 
 /// The same; the standard library goes on with fstat(3) where it does not exist.
@@ -193,8 +203,12 @@ const STATX: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FSTAT)),
-    Step::Need(&[When::Clear(2, AT_EMPTY_PATH)], Need::Right(0, Rights::LOOKUP)),
-    Step::Refuse(&[], Refusal::Missing),
+    Step::Allow(&[When::Any(2, AT_EMPTY_PATH), When::Fact(Fact::Statable)]),
+    Step::Refuse(&[When::Any(2, AT_EMPTY_PATH)], Refusal::Missing),
+    Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
+    Step::Refuse(&[When::Unless(Fact::Directories)], Refusal::Missing),
+    Step::Need(&[], Need::Contained(0)),
+    Step::Allow(&[]),
 ];
 
 /// Without a path it is futimens(3).
@@ -205,7 +219,9 @@ const UTIMENSAT: &[Step] = &[
     Step::Refuse(&[When::Unless(Fact::Alters)], Refusal::Global),
     Step::Allow(&[When::Null(1)]),
     Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
-    Step::Refuse(&[], Refusal::Global),
+    Step::Refuse(&[When::Unless(Fact::Directories)], Refusal::Global),
+    Step::Need(&[], Need::Contained(0)),
+    Step::Allow(&[]),
 ];
 
 /// `FALLOC_FL_COLLAPSE_RANGE` and `FALLOC_FL_INSERT_RANGE` change the size by themselves.

@@ -50,22 +50,25 @@ prop_compose! {
         ceiling in limits(),
         granted in collection::btree_map(
             descriptor(),
-            (limits(), any::<bool>(), any::<bool>()),
+            (limits(), any::<[bool; 3]>()),
             0..60,
         ),
-        facts in any::<[bool; 5]>(),
+        facts in any::<[bool; 8]>(),
     ) -> Policy {
         Policy {
             kind,
             granted: granted
                 .into_iter()
-                .map(|(number, (limits, read_only, addressless))| {
-                    (number, Held { limits, object: Object { read_only, addressless } })
+                .map(|(number, (limits, [read_only, addressless, contained]))| {
+                    (number, Held { limits, object: Object { read_only, addressless, contained } })
                 })
                 .collect(),
             ceiling,
             capability: kind == Kind::Enter || kind == Kind::Limit && facts[0],
             landlock: facts[1],
+            directories: facts[5],
+            arrives: facts[6],
+            statable: facts[7],
             signal_scope: facts[2],
             addressable: facts[3],
             reopens: facts[4],

@@ -30,7 +30,7 @@ fn typical(grants: u32, landlock: bool) -> Policy {
             1 => policy.grant(number, Rights::READ | Rights::WRITE | Rights::SEEK | Rights::FSTAT),
             _ => policy
                 .grant(number, Rights::READ | Rights::WRITE)
-                .known(number, Object { read_only: false, addressless: true }),
+                .known(number, Object { addressless: true, ..Object::default() }),
         }
     })
 }

@@ -46,7 +46,7 @@ fn a_pinned_socket_that_takes_addresses_sends_no_message_whatever_its_rights() {
     let connects = only(Rights::WRITE | Rights::CONNECT);
     for call in ["sendmsg", "sendmmsg"] {
         expect(&connects, call, &[3, POINTER], INCAPABLE);
-        let known = connects.clone().known(3, Object { read_only: false, addressless: true });
+        let known = connects.clone().known(3, Object { addressless: true, ..Object::default() });
         expect(&known, call, &[3, POINTER], ALLOWED);
     }
 }

@@ -253,7 +253,7 @@ fn mapping() {
 #[test]
 fn a_shared_mapping_of_what_is_open_for_reading_only_cannot_be_made_writable() {
     let args = [0, 4096, 1, u64::from(libc::MAP_SHARED.cast_unsigned()), 3, 0];
-    let read_only = Object { read_only: true, addressless: false };
+    let read_only = Object { read_only: true, ..Object::default() };
     expect(&only(Rights::MMAP_R).known(3, read_only), "mmap", &args, ALLOWED);
     expect(&only(Rights::MMAP_R), "mmap", &args, INCAPABLE);
     expect(&only(Rights::MMAP).known(3, read_only), "mmap", &args, INCAPABLE);
@@ -328,7 +328,7 @@ fn socket_options_that_rule_more_than_the_socket_are_refused() {
 
 #[test]
 fn a_message_goes_only_where_no_address_can_be() {
-    let addressless = Object { read_only: false, addressless: true };
+    let addressless = Object { addressless: true, ..Object::default() };
     for name in ["sendmsg", "sendmmsg"] {
         let flags =
             |flags| if name == "sendmsg" { [3, POINTER, flags, 0] } else { [3, POINTER, 1, flags] };
