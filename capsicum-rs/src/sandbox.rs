@@ -43,6 +43,12 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// last paragraph says of Landlock's confusions concerns only directories that arrive over a socket
 /// after entering. Files of other users show the owner 65534 where that took a user namespace.
 ///
+/// Capability mode limits what is reached, not how much of it is used. What all processes of a user
+/// have in common can be used up: inotify instances, memory for pipes, pending signals, processes.
+/// Children may outlive the process that started them. Limits (setrlimit(2)), a user of its own and
+/// [`ProcessDescriptor`](crate::ProcessDescriptor) are for that. Linux: no process takes a real-time
+/// scheduler or a negative nice value.
+///
 /// Signals reach the processes that entered together, by Landlock (ABI 6). Where a descriptor of a
 /// process may be used to kill it ([`PDKILL`](crate::Rights::PDKILL)), Landlock would forbid that
 /// too, so that then, as without Landlock, only descriptors send signals: kill(2) and raise(3) are

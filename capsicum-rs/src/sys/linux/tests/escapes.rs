@@ -124,3 +124,25 @@ fn an_attribute_that_may_be_the_mode_needs_fchmod() {
         expect(&only(all.difference(part)), "fsetxattr", &[3, POINTER], INCAPABLE);
     }
 }
+
+#[test]
+fn a_process_of_roots_does_not_take_all_time_for_itself() {
+    const RESET: u64 = 0x4000_0000;
+    let nothing = policy(Kind::Enter, Rights::NONE);
+    for usual in [0, 3, 5, RESET, RESET | 3, RESET | 5] {
+        expect(&nothing, "sched_setscheduler", &[0, usual, POINTER], ALLOWED);
+    }
+    for real_time in [1, 2, 6, 7, RESET | 1, RESET | 2] {
+        expect(&only(Rights::ALL), "sched_setscheduler", &[0, real_time, POINTER], GLOBAL);
+    }
+    for nice in [0, 1, 19] {
+        expect(&nothing, "setpriority", &[0, 0, nice], ALLOWED);
+    }
+    for better in [-1_i64, -20] {
+        expect(&only(Rights::ALL), "setpriority", &[0, 0, better.cast_unsigned()], GLOBAL);
+    }
+    for class in [0, 2, 3] {
+        expect(&nothing, "ioprio_set", &[1, 0, class << 13 | 7], ALLOWED);
+    }
+    expect(&only(Rights::ALL), "ioprio_set", &[1, 0, 1 << 13 | 7], GLOBAL);
+}

@@ -172,6 +172,7 @@ fn processes() {
     }
     with(Names::PROCESSES, "ioctl", &[0, 0x5410, POINTER]);
     with(Names::IDENTITY, "setgroups", &[0, POINTER]);
+    with(Names::PROCESSES, "capget", &[POINTER, POINTER]);
     for name in [
         "shmget",
         "shmat",
