@@ -4,7 +4,6 @@ use super::tools::{AT_FDCWD, bytes_of, did, done};
 use crate::{
     attempt::{Attempt, Family, Got, Stop, at, at_mut, holder, numbered, program},
     raw::{self, number, text},
-    stage::Scene,
 };
 
 pub(crate) const FAMILY: Family = Family {
@@ -122,7 +121,7 @@ fn swept(calls: impl Iterator<Item = i64>) -> Attempt {
 
 /// open(2) and read(2) of the 32-bit table, with memory beneath 4 GiB.
 #[cfg(target_arch = "x86_64")]
-fn as_32(s: &Scene) -> Attempt {
+fn as_32(s: &crate::stage::Scene) -> Attempt {
     use crate::{attempt::call, native};
     let low = call!(SYS_mmap, 0, 8192, 3, 0x62, -1, 0)?;
     let path = s.secret();

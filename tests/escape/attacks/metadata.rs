@@ -1,8 +1,9 @@
 //! What is known of files without opening them, and what is changed so.
 
-use super::tools::{AT_FDCWD, bytes_of, did, done, read_fd};
+use super::tools::{AT_FDCWD, FCHMODAT2, bytes_of, did, done, read_fd};
 use crate::{
-    attempt::{Attempt, Family, Got, Known, Stop, at, at_mut, call, open, program},
+    attempt::{Attempt, Family, Got, Known, Stop, at, at_mut, call, numbered, open, program},
+    raw::{number, text},
     stage::{SECRET, Scene},
 };
 
@@ -86,7 +87,8 @@ pub(crate) const FAMILY: Family = Family {
         }),
         program("fchmodat2", |s| {
             s.enter()?;
-            done(call!(SYS_fchmodat2, s.out, c"../outside/victim", 0o666, 0))
+            let path = c"../outside/victim";
+            done(numbered("fchmodat2", FCHMODAT2, &[number(s.out), text(path), 0o666, 0]))
         }),
         program("changing an owner", |s| {
             s.enter()?;

@@ -3,10 +3,11 @@
 
 use capsicum_rs::{Rights, Sandbox};
 
-use super::tools::{AT_FDCWD, bytes_of, did, done, read_fd, vector, write_fd};
+use super::tools::{AT_FDCWD, FCHMODAT2, bytes_of, did, done, read_fd, vector, write_fd};
 use crate::{
-    attempt::{Family, Got, Stop, at, at_mut, call, holder, open},
+    attempt::{Family, Got, Stop, at, at_mut, call, holder, numbered, open},
     native,
+    raw::{number, text},
     stage::{SECRET, Scene, borrowed},
 };
 
@@ -179,7 +180,9 @@ pub(crate) const FAMILY: Family = Family {
         }),
         holder("mode by fchmodat2 of a descriptor alone", |s| {
             let fd = unwritable(s)?;
-            done(call!(SYS_fchmodat2, fd, c"", 0o666, libc::AT_EMPTY_PATH))
+            let words =
+                [number(fd), text(c""), 0o666, libc::AT_EMPTY_PATH.cast_unsigned() as usize];
+            done(numbered("fchmodat2", FCHMODAT2, &words))
         }),
         holder("owner by fchownat of a descriptor alone", |s| {
             let fd = unwritable(s)?;

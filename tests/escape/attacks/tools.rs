@@ -8,6 +8,8 @@ use crate::{
 };
 
 pub(super) const AT_FDCWD: i32 = libc::AT_FDCWD;
+/// fchmodat2(2): libc does not have it for every architecture.
+pub(super) const FCHMODAT2: libc::c_long = 452;
 /// How the program that attacks execute ends.
 pub(super) const RAN: i32 = 77;
 
