@@ -45,6 +45,7 @@ pub fn enter() -> Result<Entered, Error> {
         require: None,
         prefer: None,
         broker: false,
+        without_submounts: false,
         best_effort: false,
     })
 }

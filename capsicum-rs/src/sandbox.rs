@@ -75,6 +75,7 @@ pub struct Sandbox<'fd> {
     require: Option<Containment>,
     prefer: Option<Containment>,
     broker: bool,
+    without_submounts: bool,
     best_effort: bool,
 }
 
@@ -86,6 +87,7 @@ impl Default for Sandbox<'_> {
             require: None,
             prefer: None,
             broker: false,
+            without_submounts: false,
             best_effort: false,
         }
     }
@@ -123,6 +125,17 @@ impl<'fd> Sandbox<'fd> {
     /// the reason is then in [`Entered::missing`].
     pub fn prefer(mut self, level: Containment) -> Self {
         self.prefer = Some(level);
+        self
+    }
+
+    /// Leaves out what other file systems are mounted beneath the directories: only
+    /// [`Containment::Directories`] can hold that, where no directory can arrive over a socket.
+    ///
+    /// A directory above procfs can be looked up from then. Where entering takes a user namespace, the
+    /// kernel refuses it for directories beneath which something is mounted: what a mount hides must
+    /// stay hidden.
+    pub fn without_submounts(mut self) -> Self {
+        self.without_submounts = true;
         self
     }
 
@@ -205,6 +218,7 @@ impl<'fd> Sandbox<'fd> {
             require: self.require,
             prefer: self.prefer,
             broker: self.broker,
+            without_submounts: self.without_submounts,
             best_effort: self.best_effort,
         }
     }

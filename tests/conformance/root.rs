@@ -3,6 +3,7 @@
 mod found;
 mod hostile;
 mod setup;
+mod submounts;
 mod trees;
 
 use capsicum_rs::Containment;
@@ -13,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
     setup::cases()
         .into_iter()
         .chain(found::cases())
+        .chain(submounts::cases())
         .chain(hostile::cases())
         .chain(trees::cases())
         .map(|case| case.only(Containment::Directories))

@@ -34,6 +34,8 @@ pub(crate) struct Request {
     /// The level to reach where the host offers it.
     #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has one level"))]
     pub(crate) prefer: Option<Containment>,
+    /// Whether what is mounted beneath a directory is no part of it.
+    pub(crate) without_submounts: bool,
     /// Whether a broker opens what lies beneath directories that arrive later.
     #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "the kernel needs none"))]
     pub(crate) broker: bool,

@@ -13,7 +13,7 @@ use crate::{
     scene::Scene,
 };
 
-const LOOK: Rights = Rights::LOOKUP.union(Rights::READ).union(Rights::FSTAT);
+pub(super) const LOOK: Rights = Rights::LOOKUP.union(Rights::READ).union(Rights::FSTAT);
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -54,19 +54,6 @@ pub(super) fn cases() -> Vec<Case> {
                 return Ok(Done::Skipped(reason));
             }
             named(&dir, "its own mount is not one of this process's")
-        }),
-        Case::new("what is mounted beneath a directory is part of its tree", |scene| {
-            if let Err(reason) = own_mounts() {
-                return Ok(Done::Skipped(reason));
-            }
-            let dir = works("directory", scene.directory("dir"))?;
-            works("point", fs::create_dir(scene.dir.join("dir/sub")))?;
-            works("mount", mount_over(scene, "dir/sub"))?;
-            works("file", fs::write(scene.dir.join("dir/sub/within"), b"within"))?;
-            let sandbox = Sandbox::new().grant(&dir, LOOK).require(Containment::Directories);
-            works("enter", sandbox.enter())?;
-            works("fstatat", raw::fstatat(dir.as_raw_fd(), c"sub/within"))?;
-            Ok(Done::Held)
         }),
         Case::new("a directory that leads to procfs is an error that says so", |_| {
             let root = works("root", fs::File::open("/"))?;
@@ -121,7 +108,7 @@ pub(super) fn own_mounts() -> Result<(), String> {
 }
 
 /// Mounts an empty file system over a directory of the scene.
-fn mount_over(scene: &Scene, name: &str) -> io::Result<()> {
+pub(super) fn mount_over(scene: &Scene, name: &str) -> io::Result<()> {
     let target = scene.path(name);
     let (tmpfs, none) = (raw::Arg::Str(c"tmpfs"), raw::Arg::Int(0));
     let arguments = [tmpfs, raw::Arg::Str(&target), tmpfs, none, none];

@@ -45,6 +45,11 @@ pub(super) fn check(request: &Request) -> Result<Checked, Error> {
                       `Limits::ALL`";
         missing.push(Missing { what, reason: reason.to_owned() });
     }
+    if request.without_submounts {
+        let what = "directories without what is mounted beneath them".to_owned();
+        let reason = "a lookup goes on in what is mounted".to_owned();
+        missing.push(Missing { what, reason });
+    }
     let grants = grants(request, &mut missing)?;
     if let Some(first) = missing.first()
         && !request.best_effort

@@ -65,15 +65,21 @@ fn attributes(rights: Rights) -> u64 {
 /// # Errors
 ///
 /// Why one of them would not be found again, in words.
-pub(super) fn places(policy: &Policy, open: &[Open]) -> Result<Vec<Place>, String> {
+pub(super) fn places(
+    policy: &Policy,
+    open: &[Open],
+    recursive: bool,
+) -> Result<Vec<Place>, String> {
     let rights = |open: &Open| policy.held(open.number).limits.rights;
     let reaching: Vec<&Open> =
         open.iter().filter(|open| open.directory() && rights(open).intersects(REACHES)).collect();
     if reaching.is_empty() {
         return Ok(Vec::new());
     }
-    let mounts = Mounts::read().map_err(|error| error.to_string())?;
-    reaching.into_iter().map(|open| place(*open, rights(open), &mounts)).collect()
+    let mounts = Mounts::read(recursive).map_err(|error| error.to_string())?;
+    let place = |open: &Open| place(*open, rights(open), &mounts);
+    let places: Result<Vec<Place>, String> = reaching.into_iter().map(place).collect();
+    Ok(places?.into_iter().map(|place| Place { recursive, ..place }).collect())
 }
 
 fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
@@ -115,6 +121,7 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
         identity: (stat.dev(), stat.ino()),
         attributes: attributes(rights),
         flags,
+        recursive: true,
     })
 }
 

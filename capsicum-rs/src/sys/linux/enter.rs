@@ -80,8 +80,11 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     let scoped = landlock.is_some_and(Landlock::scopes) && !open.iter().any(kills);
     policy.signal_scope = scoped || record.signal_scope;
 
+    let recursive = !apart(request, &policy, &open, already, &mut shortfalls)?;
     let rules = landlock
-        .map(|landlock| beneath(landlock, scoped, &policy, &open, already, &mut shortfalls))
+        .map(|landlock| {
+            beneath(landlock, scoped, &policy, &open, already, recursive, &mut shortfalls)
+        })
         .transpose()?;
     let program = limit::program(&policy)?;
     Ok(Checked { policy, containment, missing: shortfalls.missing, program, rules, root })
@@ -367,7 +370,7 @@ fn private_root(
                  starting threads"
             ));
         }
-        let prepared = directories::places(policy, open)
+        let prepared = directories::places(policy, open, !request.without_submounts)
             .and_then(|places| Root::prepare(&places).map(|root| (places, root)));
         let (places, root) = match prepared {
             Ok(prepared) => prepared,
@@ -390,6 +393,34 @@ fn private_root(
     // Procfs can then be reached from directories of other processes only.
     policy.reopens &= policy.arrives;
     Ok(root)
+}
+
+/// Whether what is mounted beneath directories is no part of them.
+fn apart(
+    request: &Request,
+    policy: &Policy,
+    open: &[Open],
+    already: bool,
+    shortfalls: &mut Shortfalls,
+) -> Result<bool, Error> {
+    let lookup = |open: &Open| {
+        open.directory() && policy.held(open.number).limits.rights.contains(Rights::LOOKUP)
+    };
+    if !request.without_submounts || !policy.arrives && !open.iter().any(lookup) {
+        return Ok(false);
+    }
+    let reason = if already {
+        "that was decided when capability mode was entered"
+    } else if !policy.directories {
+        "the level `Directories` is needed, which copies them"
+    } else if policy.arrives {
+        "a directory may arrive over a socket, and lead there by another way"
+    } else {
+        return Ok(true);
+    };
+    let what = "directories without what is mounted beneath them".to_owned();
+    shortfalls.add(what, reason.to_owned())?;
+    Ok(false)
 }
 
 fn on(right: Rights, open: Open) -> String {
@@ -453,6 +484,7 @@ fn beneath(
     policy: &Policy,
     open: &[Open],
     already: bool,
+    recursive: bool,
     shortfalls: &mut Shortfalls,
 ) -> Result<Rules, Error> {
     let rules = Rules::new(landlock, scoped)?;
@@ -469,7 +501,7 @@ fn beneath(
         .collect();
     // In capability mode no directory leads to procfs: that was seen to on entering it.
     if !already && passed.iter().any(|(open, _)| open.directory()) {
-        let mounts = Mounts::read()?;
+        let mounts = Mounts::read(recursive)?;
         let mut safe = Vec::new();
         for (open, rights) in passed {
             match mounts.reach_procfs(open).filter(|_| open.directory()) {

@@ -21,8 +21,9 @@ use crate::Error;
 const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 
 /// What the process sees of mounts, as far as it was looked at.
-#[derive(Default)]
 pub(super) struct Mounts {
+    /// Whether what is mounted beneath a directory can be reached from it.
+    recursive: bool,
     /// By mount: where beneath it procfs is mounted; `None` where the kernel does not say.
     beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
     table: OnceCell<Table>,
@@ -115,8 +116,9 @@ fn procfs_beneath(mount: u64) -> io::Result<Rc<[PathBuf]>> {
 impl Mounts {
     /// Nothing is read before it is asked for.
     #[allow(clippy::unnecessary_wraps)]
-    pub(super) fn read() -> Result<Self, Error> {
-        Ok(Self::default())
+    pub(super) fn read(recursive: bool) -> Result<Self, Error> {
+        let (beneath, table, links) = Default::default();
+        Ok(Self { recursive, beneath, table, links })
     }
 
     fn beneath(&self, mount: u64) -> Option<Rc<[PathBuf]>> {
@@ -143,6 +145,9 @@ impl Mounts {
         let number = directory.number;
         if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
             return Some("it is on procfs, whose links lead to every descriptor".to_owned());
+        }
+        if !self.recursive {
+            return None;
         }
         let mount = call::unique_mount_of(directory.fd()).ok().flatten();
         let beneath = mount.and_then(|mount| self.beneath(mount));

@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) attributes: u64,
     /// What it was opened with: open(2).
     pub(super) flags: libc::c_int,
+    /// Whether what is mounted beneath it is part of the copy.
+    pub(super) recursive: bool,
 }
 
 /// What the root itself is. Nothing is in it, and nothing can be put there.
@@ -94,7 +96,7 @@ impl Work<'_> {
         self.mounts = Some(own);
         mounts::make_mounts_private().map_err(at(Step::Private))?;
         for (index, (place, tree)) in self.places.iter().zip(&mut self.trees).enumerate() {
-            *tree = mounts::clone_tree(tree).map_err(at(Step::Copy(index)))?;
+            *tree = mounts::clone_tree(tree, place.recursive).map_err(at(Step::Copy(index)))?;
             let identity = mounts::identity(tree).map_err(at(Step::Find(index)))?;
             if identity != place.identity {
                 return Err((Step::Moved(index), 0));
@@ -240,6 +242,11 @@ impl Step {
             Self::Moved(index) => format!(
                 "another directory is where {} was: it has been moved or deleted, or something is \
                  mounted over it",
+                place(index)
+            ),
+            Self::Copy(index) if errno == libc::EINVAL => format!(
+                "{} cannot be copied: {error}: it is not bindable, or it shall be without what is \
+                 mounted beneath it, which in a user namespace must stay",
                 place(index)
             ),
             Self::Copy(index) => format!("open_tree of {}: {error}", place(index)),

@@ -143,11 +143,13 @@ pub(in super::super) fn refer(path: &CStr) -> Result<OwnedFd, Errno> {
     })
 }
 
-/// open_tree(2) with `OPEN_TREE_CLONE`: a detached copy of what is mounted there and beneath.
-pub(in super::super) fn clone_tree(directory: &OwnedFd) -> Result<OwnedFd, Errno> {
+/// open_tree(2) with `OPEN_TREE_CLONE`: a detached copy of what is mounted there, and beneath if
+/// `recursive`.
+pub(in super::super) fn clone_tree(directory: &OwnedFd, recursive: bool) -> Result<OwnedFd, Errno> {
+    let beneath = if recursive { libc::AT_RECURSIVE } else { 0 };
     let flags = libc::OPEN_TREE_CLONE
         | libc::OPEN_TREE_CLOEXEC
-        | (libc::AT_EMPTY_PATH | libc::AT_RECURSIVE).cast_unsigned();
+        | (libc::AT_EMPTY_PATH | beneath).cast_unsigned();
     // SAFETY: the path is a string that outlives the call.
     descriptor(unsafe {
         libc::syscall(libc::SYS_open_tree, directory.as_raw_fd(), c"".as_ptr(), flags)
