@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    io::{self, PipeReader},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -95,7 +96,8 @@ impl Builder {
             grants: Vec::new(),
             has_directory: false,
             has_stderr: false,
-            ceiling: Limits::NONE,
+            inherits_stderr: false,
+            ceiling: Limits::NONE.into(),
             require: None,
             resources: Vec::new(),
             environment: Vec::new(),
@@ -126,7 +128,7 @@ impl Builder {
         if self.settings.grants.iter().any(|(other, _)| other == name) {
             self.mistake = Some(format!("two grants are named `{name}`"));
         }
-        self.settings.grants.push((name.to_owned(), limits.into()));
+        self.settings.grants.push((name.to_owned(), limits.into().into()));
         self.grants.push(Arc::new(descriptor.into()));
         self
     }
@@ -134,7 +136,7 @@ impl Builder {
     /// Limits all other descriptors of the worker, those that it is sent included; nothing, unless
     /// stated. See [`Sandbox::ceiling`](capsicum_rs::Sandbox::ceiling).
     pub fn ceiling(mut self, limits: impl Into<Limits>) -> Self {
-        self.settings.ceiling = limits.into();
+        self.settings.ceiling = limits.into().into();
         self
     }
 
@@ -160,7 +162,8 @@ impl Builder {
         let (name, value) = (name.as_ref().as_bytes(), value.as_ref().as_bytes());
         if name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0) {
             let name = String::from_utf8_lossy(name).into_owned();
-            self.mistake = Some(format!("no environment has the variable `{}`", name.escape_debug()));
+            self.mistake =
+                Some(format!("no environment has the variable `{}`", name.escape_debug()));
         } else {
             self.settings.environment.push((name.to_owned(), value.to_owned()));
         }
@@ -246,9 +249,9 @@ impl Builder {
 
         let (mut frames, there) = Frames::pair().map_err(|error| failed(&error))?;
         frames.set_caps(self.settings.caps()).map_err(|error| failed(&error))?;
-        frames.peer_ceiling(self.settings.ceiling.clone());
+        frames.peer_ceiling(Limits::from(&self.settings.ceiling));
         let (leash, other) = Frames::pair().map_err(|error| failed(&error))?;
-        let task = self.task(OwnedFd::from(there)).map_err(|error| failed(&error))?;
+        let (task, captured) = self.task(there.into()).map_err(|error| failed(&error))?;
         let other = OwnedFd::from(other);
         let keeper = match self.start {
             Start::Fork => Some(self.fork(task, other)?),
@@ -266,31 +269,41 @@ impl Builder {
             }
             Err(error) => return Err(failed(&error)),
         };
+        // Not before: a program with two threads cannot be forked.
+        if let Some(captured) = captured {
+            capture::start(name, captured).map_err(|error| failed(&error))?;
+        }
         Ok(Compartment::new(frames, process, containment))
     }
 
-    /// The settings, and descriptors of their own.
-    fn task(&self, socket: OwnedFd) -> std::io::Result<Task> {
+    /// The settings, and descriptors of their own; and the other end of the standard error.
+    fn task(&self, socket: OwnedFd) -> io::Result<(Task, Option<PipeReader>)> {
         let mut settings = self.settings.clone();
         settings.execute = self.start == Start::Exec;
         settings.has_stderr = self.stderr != Stderr::Null;
+        settings.inherits_stderr = self.stderr == Stderr::Inherit;
         let mut descriptors = vec![socket];
         for descriptor in self.grants.iter().chain(&self.directory) {
             descriptors.push(descriptor.try_clone()?);
         }
+        let mut captured = None;
         match self.stderr {
             Stderr::Null => {}
-            Stderr::Inherit => descriptors.push(std::io::stderr().as_fd().try_clone_to_owned()?),
-            Stderr::Capture => descriptors.push(capture::start(self.name())?),
+            Stderr::Inherit => descriptors.push(io::stderr().as_fd().try_clone_to_owned()?),
+            Stderr::Capture => {
+                let (reader, writer) = io::pipe()?;
+                descriptors.push(writer.into());
+                captured = Some(reader);
+            }
         }
-        Ok(Task { settings, descriptors })
+        Ok((Task { settings, descriptors }, captured))
     }
 
     fn fork(&self, task: Task, leash: OwnedFd) -> Result<ProcessDescriptor, Error> {
         let workers = init::workers(self.name())?;
         let program = std::process::id();
         ProcessDescriptor::fork(move || keeper::alone(task, leash, program, workers))
-            .map_err(|error| Error::start(self.name(), error))
+            .map_err(|error| Error::start(self.name(), &error))
     }
 }
 
@@ -298,10 +311,9 @@ impl Builder {
 fn not_ready(process: &mut Process) -> Error {
     let name = process.name().to_owned();
     let reason = match process.wait_timeout(DEADLINE) {
-        Ok(Some(End::Lost)) => process.failed().map_or_else(
-            || "the process that was to start it has ended".to_owned(),
-            str::to_owned,
-        ),
+        Ok(Some(End::Lost)) => process
+            .failed()
+            .map_or_else(|| "the process that was to start it has ended".to_owned(), str::to_owned),
         Ok(Some(end)) => format!("{end}, before it was ready"),
         Ok(None) => "it closed its socket before it was ready".to_owned(),
         Err(error) => error.to_string(),

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read},
-    os::fd::OwnedFd,
     thread,
 };
 
@@ -13,15 +12,14 @@ const TOTAL: usize = 1 << 20;
 /// The thread does little.
 const STACK: usize = 128 << 10;
 
-/// A pipe whose lines become events. The thread ends when everyone who could write has closed it.
-pub(crate) fn start(name: &str) -> io::Result<OwnedFd> {
-    let (reader, writer) = io::pipe()?;
+/// Makes events of the lines of a pipe. The thread ends when everyone who could write has closed it.
+pub(crate) fn start(name: &str, reader: io::PipeReader) -> io::Result<()> {
     let worker = name.to_owned();
     thread::Builder::new()
         .name("worker-stderr".to_owned())
         .stack_size(STACK)
-        .spawn(move || pass_on(&worker, reader))?;
-    Ok(writer.into())
+        .spawn(move || pass_on(&worker, reader))
+        .map(drop)
 }
 
 fn pass_on(worker: &str, reader: impl Read) {

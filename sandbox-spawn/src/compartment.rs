@@ -19,7 +19,6 @@ pub struct Compartment {
 
 impl Compartment {
     /// Starts to describe a compartment for the worker of this name.
-    #[must_use]
     pub fn builder(worker: &str) -> Builder {
         Builder::new(worker)
     }

@@ -73,11 +73,12 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn init(reason: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(crate) fn init(reason: impl std::fmt::Display) -> Self {
         Self::Init { reason: reason.to_string() }
     }
 
-    pub(crate) fn start(name: &str, reason: impl ToString) -> Self {
+    pub(crate) fn start(name: &str, reason: &(impl std::fmt::Display + ?Sized)) -> Self {
         Self::Start { name: name.to_owned(), reason: reason.to_string() }
     }
 

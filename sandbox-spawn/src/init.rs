@@ -64,12 +64,7 @@ pub fn init(workers: &'static [Worker]) -> Result<(), Error> {
 }
 
 /// The zygote's whole life.
-fn zygote(
-    control: OwnedFd,
-    file: Option<OwnedFd>,
-    program: u32,
-    workers: &'static [Worker],
-) -> u8 {
+fn zygote(control: OwnedFd, file: Option<OwnedFd>, program: u32, workers: &'static [Worker]) -> u8 {
     let descriptors = [control].into_iter().chain(file).collect();
     let Ok((descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let mut descriptors = descriptors.into_iter();
@@ -80,21 +75,25 @@ fn zygote(
 }
 
 /// Hands a task to the zygote.
-pub(crate) fn hand_over(task: Task, leash: OwnedFd, deadline: Option<Instant>) -> Result<(), Error> {
+pub(crate) fn hand_over(
+    task: Task,
+    leash: OwnedFd,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
     let name = task.settings.worker.clone();
     let zygote = get(&name)?;
     let mut control = lock(&zygote.control);
-    let frame = task.frame(vec![leash], &control).map_err(|error| Error::start(&name, error))?;
+    let frame = task.frame(vec![leash], &control).map_err(|error| Error::start(&name, &error))?;
     let sent = control.send(&frame, deadline);
     drop(control);
     sent.map_err(|error| match error {
         capsicum_channel::Error::Closed => {
             let status = reap_zygote();
             let how = status.map_or_else(|| "it does not listen".to_owned(), |end| end.to_string());
-            Error::start(&name, format!("the zygote has ended: {how}"))
+            Error::start(&name, &format!("the zygote has ended: {how}"))
         }
         capsicum_channel::Error::Deadline => Error::Deadline { name: name.clone() },
-        error => Error::start(&name, error),
+        error => Error::start(&name, &error),
     })
 }
 

@@ -54,9 +54,9 @@ impl Inside {
     ///
     /// [`Error::NoGrant`].
     pub fn grant<T: From<OwnedFd>>(&mut self, name: &str) -> Result<T, Error> {
-        self.grants.remove(name).map(T::from).ok_or_else(|| Error::NoGrant {
-            name: self.name.to_owned(),
-            grant: name.to_owned(),
-        })
+        self.grants
+            .remove(name)
+            .map(T::from)
+            .ok_or_else(|| Error::NoGrant { name: self.name.to_owned(), grant: name.to_owned() })
     }
 }

@@ -34,12 +34,7 @@ pub(crate) struct Keeper {
 }
 
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
-pub(crate) fn alone(
-    task: Task,
-    leash: OwnedFd,
-    program: u32,
-    workers: &'static [Worker],
-) -> u8 {
+pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static [Worker]) -> u8 {
     let Task { settings, mut descriptors } = task;
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
@@ -146,12 +141,9 @@ impl Keeper {
 impl Kept {
     /// Does what the other end of the leash says; that it is gone says enough.
     fn heed(&mut self) {
-        match self.leash.try_receive() {
-            Ok(None) => {}
-            Ok(Some(_)) | Err(_) => {
-                self.kill();
-                self.killed = true;
-            }
+        if !matches!(self.leash.try_receive(), Ok(None)) {
+            self.kill();
+            self.killed = true;
         }
     }
 

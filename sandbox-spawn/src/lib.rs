@@ -60,6 +60,7 @@
 //! [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/compartments.md).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bounds;
 mod builder;
 mod capture;
 mod compartment;

@@ -104,16 +104,13 @@ impl Process {
     }
 
     fn told(&mut self, frame: Frame) -> End {
-        let (kind, caps) = (frame.kind(), self.leash.caps());
-        match kind {
-            task::ENDED => frame
-                .decode::<i32>(caps)
-                .map_or(End::Lost, |status| End::from(ExitStatus::from_raw(status))),
-            _ => {
-                self.failed = frame.decode::<String>(caps).ok();
-                End::Lost
-            }
+        let caps = self.leash.caps();
+        if frame.kind() == task::ENDED {
+            let status = frame.decode::<i32>(caps);
+            return status.map_or(End::Lost, |status| ExitStatus::from_raw(status).into());
         }
+        self.failed = frame.decode::<String>(caps).ok();
+        End::Lost
     }
 
     /// Why the keeper has no process for the worker, where it said so.

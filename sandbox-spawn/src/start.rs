@@ -94,10 +94,10 @@ fn prepare(
     sys::change_directory(directory.as_ref()).map_err(at("the working directory"))?;
     drop(directory);
     sys::set_environment(&settings.environment);
-    sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
     if let Some((user, group)) = settings.user {
         sys::become_user(user, group).map_err(at("the user and the group"))?;
     }
+    sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
 
     let names = settings.grants.iter();
     let grants: BTreeMap<String, OwnedFd> =
@@ -122,29 +122,33 @@ fn enter(
     frames: &Frames,
     grants: &BTreeMap<String, OwnedFd>,
 ) -> Result<Containment, String> {
-    let ceiling = &settings.ceiling;
+    let ceiling = Limits::from(&settings.ceiling);
     // A grant with less than the ceiling would keep descriptors from being sent, on Linux.
     let own = |rights: Rights| Limits { rights: ceiling.rights | rights, ..ceiling.clone() };
-    let stderr = std::io::stderr();
-    let mut sandbox = Sandbox::new().ceiling(ceiling.clone()).grant(frames, own(Frames::RIGHTS));
-    if settings.has_stderr {
-        // It may be the terminal, which is written to and no more.
-        sandbox = sandbox.grant(&stderr, Rights::WRITE);
-    }
+    // Code that prints, or looks for input, is not to fail there: it is /dev/null. What may be the
+    // terminal is written to and no more.
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let writes = if settings.inherits_stderr { Rights::WRITE.into() } else { own(Rights::WRITE) };
+    let mut sandbox = Sandbox::new()
+        .ceiling(ceiling.clone())
+        .grant(frames, own(Frames::RIGHTS))
+        .grant(&stdin, own(Rights::READ))
+        .grant(&stdout, own(Rights::WRITE))
+        .grant(&stderr, writes);
     for (name, limits) in &settings.grants {
         let descriptor = grants.get(name).ok_or("a grant is missing")?;
-        sandbox = sandbox.grant(descriptor, limits.clone());
+        sandbox = sandbox.grant(descriptor, limits);
     }
     if let Some(level) = settings.require {
         sandbox = sandbox.require(task::containment(level).ok_or("it is no level")?);
     }
-    Ok(sandbox.enter().map_err(words)?.containment)
+    Ok(sandbox.enter().map_err(|error| words(&error))?.containment)
 }
 
 /// An error, and what it comes from.
-fn words(error: capsicum_rs::Error) -> String {
+fn words(error: &capsicum_rs::Error) -> String {
     let mut words = error.to_string();
-    let mut source = std::error::Error::source(&error);
+    let mut source = std::error::Error::source(error);
     while let Some(next) = source {
         let next_words = next.to_string();
         if !words.contains(&next_words) {
@@ -205,9 +209,8 @@ fn replace(
 
 /// Whether this program was executed by [`execute`].
 pub(crate) fn executed() -> bool {
-    std::env::args_os().next().is_some_and(|first| {
-        first.as_encoded_bytes() == ARGUMENT.to_bytes()
-    }) && !sys::privileged_execution()
+    std::env::args_os().next().is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
+        && !sys::privileged_execution()
 }
 
 /// Goes on where [`execute`] has ended.

@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use capsicum_channel::{Caps, Error, Frame, Frames, Handle};
-use capsicum_rs::{Containment, Limits};
+use capsicum_rs::Containment;
 use serde::{Deserialize, Serialize};
 
-use crate::builder::Resource;
+use crate::{bounds::Bounds, builder::Resource};
 
 /// To the zygote, or to a program that is executed anew: start this.
 pub(crate) const START: u16 = 1;
@@ -38,15 +38,18 @@ pub(crate) fn containment(level: Level) -> Option<Containment> {
 }
 
 /// Everything but the descriptors.
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) worker: String,
     /// Of the descriptors the first is the worker's socket; then these; then, as the next two say,
     /// the directory and the standard error.
-    pub(crate) grants: Vec<(String, Limits)>,
+    pub(crate) grants: Vec<(String, Bounds)>,
     pub(crate) has_directory: bool,
     pub(crate) has_stderr: bool,
-    pub(crate) ceiling: Limits,
+    /// The standard error is the program's.
+    pub(crate) inherits_stderr: bool,
+    pub(crate) ceiling: Bounds,
     pub(crate) require: Option<Level>,
     pub(crate) resources: Vec<(Resource, u64)>,
     pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,

@@ -78,8 +78,10 @@ pub(crate) fn reap_descendants(worker: u32) {
     }
 }
 
-/// What has to be done before the mode is entered: cores.
+/// What has to be done before the mode is entered: cores. Who has become another user is not
+/// dumpable, and procfs, which entering needs, would be root's.
 pub(crate) fn before_entering(cores: bool) -> io::Result<()> {
+    control(libc::PR_SET_DUMPABLE, 1)?;
     if cores { Ok(()) } else { no_cores() }
 }
 

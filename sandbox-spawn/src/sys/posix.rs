@@ -9,7 +9,7 @@ use std::{
         unix::ffi::OsStrExt,
     },
     ptr,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::OnceLock,
 };
 
 use libc::c_int;
@@ -109,7 +109,7 @@ pub(crate) fn arrange(
 }
 
 /// How many descriptors the program may have, which the keeper may exceed and a worker not.
-static SOFT_FILES: AtomicU64 = AtomicU64::new(0);
+static FILES: OnceLock<libc::rlimit> = OnceLock::new();
 
 fn files() -> io::Result<libc::rlimit> {
     let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
@@ -148,8 +148,7 @@ pub(crate) fn become_keeper(
     let stderr = copy_above(2, 3).map(owned).ok();
     let descriptors = arrange(descriptors, 3, stderr)?;
     let limit = files()?;
-    #[allow(clippy::unnecessary_cast, reason = "signed on the other system")]
-    SOFT_FILES.store(limit.rlim_cur as u64, Relaxed);
+    let _ = FILES.set(limit);
     // One that the host does not grant is as well.
     let _ = set_files(libc::rlimit { rlim_cur: limit.rlim_max, ..limit });
     let end = watch_end(program)?;
@@ -163,8 +162,13 @@ pub(crate) fn become_keeper(
 /// program's limit of descriptors. From here on it ends with the keeper.
 pub(crate) fn leave_keeper(keeper: u32) -> io::Result<()> {
     die_with(keeper)?;
-    // SAFETY: setsid takes no pointers.
-    check(unsafe { libc::setsid() })?;
+    // SAFETY: none takes a pointer.
+    unsafe {
+        // It leads its session already where it was executed anew.
+        if libc::getsid(0) != libc::getpid() {
+            check(libc::setsid())?;
+        }
+    }
     for signal in 1..=LAST_SIGNAL {
         // A broken pipe stays an error, as in every Rust program.
         let action = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
@@ -177,11 +181,9 @@ pub(crate) fn leave_keeper(keeper: u32) -> io::Result<()> {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut())
     })?;
-    let limit = files()?;
-    let soft = SOFT_FILES.load(Relaxed);
-    if soft != 0 {
-        #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, reason = "signed elsewhere")]
-        set_files(libc::rlimit { rlim_cur: soft as libc::rlim_t, ..limit })?;
+    if let Some(before) = FILES.get() {
+        let limit = files()?;
+        set_files(libc::rlimit { rlim_cur: before.rlim_cur.min(limit.rlim_max), ..limit })?;
     }
     Ok(())
 }
