@@ -204,7 +204,8 @@ impl Builder {
 
     /// Lets the worker start processes, which is refused with `EPERM` otherwise (FreeBSD: `EAGAIN`,
     /// and root is not held). They are killed when the worker ends. On Linux they cannot leave its
-    /// session or process group; that they end when the zygote is killed by force is not sure.
+    /// session or process group. Another process, its *guard*, sees to it that they end also where
+    /// the zygote was killed.
     pub fn processes(mut self) -> Self {
         self.settings.processes = true;
         self

@@ -17,7 +17,7 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::ProcessDescriptor;
 
 use crate::{
-    Worker, start, sys,
+    Worker, guard, start, sys,
     task::{self, Task},
 };
 
@@ -121,7 +121,9 @@ impl Keeper {
         let workers = self.workers;
         let file = self.file.as_ref();
         let keeper = std::process::id();
-        let forked = if task.settings.execute {
+        let forked = if task.settings.processes {
+            ProcessDescriptor::fork(move || guard::run(task, file, keeper, workers))
+        } else if task.settings.execute {
             ProcessDescriptor::fork(move || start::execute(task, file, keeper))
         } else {
             ProcessDescriptor::fork(move || start::run(task, keeper, workers))

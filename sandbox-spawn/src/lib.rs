@@ -66,6 +66,7 @@ mod capture;
 mod compartment;
 mod end;
 mod error;
+mod guard;
 mod init;
 mod inside;
 mod keeper;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The exit status of a worker whose function was not run.
-const NOT_RUN: u8 = 126;
+pub(crate) const NOT_RUN: u8 = 126;
 
 /// The first number after the standard streams: the worker's socket, or that with its task.
 const FIRST: i32 = 3;
@@ -67,7 +67,7 @@ fn arrange(
     descriptors: Vec<OwnedFd>,
     keeper: u32,
 ) -> std::io::Result<Vec<OwnedFd>> {
-    sys::leave_keeper(keeper)?;
+    sys::leave_keeper(keeper, settings.processes)?;
     let mut descriptors = descriptors;
     let stderr = if settings.has_stderr { descriptors.pop() } else { None };
     sys::arrange(descriptors, FIRST, stderr)
@@ -184,6 +184,7 @@ fn replace(
         return Err((Some(report), "the program's own file could not be opened".to_owned()));
     };
     task.settings.execute = false;
+    let processes = task.settings.processes;
     // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
@@ -195,7 +196,7 @@ fn replace(
         Ok(there) => OwnedFd::from(there),
         Err(error) => return Err((Some(report), text(error))),
     };
-    if let Err(error) = sys::leave_keeper(keeper) {
+    if let Err(error) = sys::leave_keeper(keeper, processes) {
         return Err((Some(report), text(error)));
     }
     // Only the socket that the task is in stays open for the program.

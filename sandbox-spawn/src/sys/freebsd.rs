@@ -87,12 +87,23 @@ struct ReaperKill {
 /// `REAPER_KILL_SUBTREE`
 const SUBTREE: libc::c_uint = 2;
 
-/// Kills what a worker has started, whatever has become of that: procctl(2) `PROC_REAP_KILL`.
+/// Kills what a worker has started, whatever has become of that.
 pub(crate) fn kill_descendants(worker: u32) {
+    kill_reaped(SUBTREE, worker.cast_signed());
+}
+
+/// In a guard: kills everything that comes of it, and ends.
+pub(crate) fn kill_all() -> ! {
+    kill_reaped(0, 0);
+    super::exit(0)
+}
+
+/// procctl(2) `PROC_REAP_KILL`
+fn kill_reaped(flags: libc::c_uint, subtree: libc::pid_t) {
     let mut kill = ReaperKill {
         signal: libc::SIGKILL,
-        flags: SUBTREE,
-        subtree: worker.cast_signed(),
+        flags,
+        subtree,
         killed: 0,
         first_failed: 0,
         padding: [0; 15],

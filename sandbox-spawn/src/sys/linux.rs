@@ -65,6 +65,14 @@ pub(crate) fn kill_descendants(worker: u32) {
     }
 }
 
+/// In a guard: kills the whole group that it leads, itself included.
+pub(crate) fn kill_all() -> ! {
+    loop {
+        // SAFETY: takes no pointers.
+        unsafe { libc::kill(0, libc::SIGKILL) };
+    }
+}
+
 /// Waits for what [`kill_descendants`] has killed, all of which has come to this process.
 pub(crate) fn reap_descendants(worker: u32) {
     let Ok(group) = libc::pid_t::try_from(worker) else { return };

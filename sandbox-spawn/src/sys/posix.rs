@@ -6,8 +6,9 @@ use std::{
     mem::MaybeUninit,
     os::{
         fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
-        unix::ffi::OsStrExt,
+        unix::{ffi::OsStrExt, process::ExitStatusExt},
     },
+    process::ExitStatus,
     ptr,
     sync::OnceLock,
 };
@@ -158,14 +159,39 @@ pub(crate) fn become_keeper(
     Ok((descriptors, end))
 }
 
-/// Makes the process, a fork of its keeper, one of its own: with a session, default signals, and the
-/// program's limit of descriptors. From here on it ends with the keeper.
-pub(crate) fn leave_keeper(keeper: u32) -> io::Result<()> {
-    die_with(keeper)?;
+/// Makes the process, a fork of the keeper, the guard of a worker: with a session and a group of its
+/// own, without cores. What comes back is readable once the keeper has ended.
+pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
+    // SAFETY: setsid takes no pointers.
+    check(unsafe { libc::setsid() })?;
+    become_reaper()?;
+    // It ends as its worker does, whose core is enough.
+    no_cores()?;
+    let end = watch_end(keeper)?;
+    if parent() == keeper { Ok(end) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// Ends the process as another one has ended: by the same signal, or the status that comes back.
+pub(crate) fn end_like(status: ExitStatus) -> Option<u8> {
+    if let Some(signal) = status.signal() {
+        // SAFETY: SIG_DFL is a disposition; it is the process's own id.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::kill(libc::getpid(), signal);
+        }
+    }
+    status.code().and_then(|code| u8::try_from(code).ok())
+}
+
+/// Makes the process, a fork of its keeper or guard, one of its own: with default signals, the
+/// program's limit of descriptors, and a session, unless it stays in that of its guard. From here on
+/// it ends with its parent.
+pub(crate) fn leave_keeper(parent: u32, guarded: bool) -> io::Result<()> {
+    die_with(parent)?;
     // SAFETY: none takes a pointer.
     unsafe {
         // It leads its session already where it was executed anew.
-        if libc::getsid(0) != libc::getpid() {
+        if !guarded && libc::getsid(0) != libc::getpid() {
             check(libc::setsid())?;
         }
     }

@@ -342,7 +342,7 @@ impl tracing::Subscriber for Collector {
         struct Line<'a>(&'a mut String);
         impl tracing::field::Visit for Line<'_> {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                *self.0 += &format!("{field}={value:?} ");
+                let _ = std::fmt::Write::write_fmt(self.0, format_args!("{field}={value:?} "));
             }
         }
         let mut line = String::new();

@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a_worker_that_is_dropped_is_gone", dropped, true),
     case("a_forbidden_call_is_a_violation", violation, false),
     case("what_a_worker_has_started_ends_with_it", descendants, true),
+    case("what_a_worker_has_started_ends_with_the_keeper", descendants_of_none, true),
     case("a_worker_that_eats_memory_meets_its_limit", memory, false),
     case("without_its_keeper_a_worker_ends_and_starting_says_so", keeper, true),
     case("a_start_that_takes_too_long_is_given_up", deadline, false),
@@ -119,6 +120,19 @@ fn descendants(setting: Setting) -> Result<(), String> {
         reader.read_to_end(&mut Vec::new()).map_err(text)?;
         raw::no_grandchildren()?;
     }
+    Ok(())
+}
+
+fn descendants_of_none(setting: Setting) -> Result<(), String> {
+    let (mut reader, writer) = std::io::pipe().map_err(text)?;
+    let builder = setting.builder("descend").processes().grant("pipe", writer, Rights::WRITE);
+    let mut worker = builder.spawn().map_err(text)?;
+    drop(builder);
+    worker.frames().receive(soon()).map_err(text)?;
+    raw::kill_keepers();
+    let end = worker.wait().map_err(text)?;
+    ensure!(end == End::Lost, "{end}");
+    reader.read_to_end(&mut Vec::new()).map_err(text)?;
     Ok(())
 }
 
