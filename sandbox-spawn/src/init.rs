@@ -88,7 +88,7 @@ pub(crate) fn hand_over(
     drop(control);
     sent.map_err(|error| match error {
         capsicum_channel::Error::Closed => {
-            let status = reap_zygote();
+            let status = reap_zygote(Duration::from_secs(1));
             let how = status.map_or_else(|| "it does not listen".to_owned(), |end| end.to_string());
             Error::start(&name, &format!("the zygote has ended: {how}"))
         }
@@ -106,9 +106,10 @@ fn get(name: &str) -> Result<&'static Zygote, Error> {
     ZYGOTE.get().ok_or_else(|| Error::start(name, "sandbox_spawn::init was not called"))
 }
 
-/// Waits for a zygote that has ended, so that it is no zombie.
-pub(crate) fn reap_zygote() -> Option<crate::End> {
+/// Waits for a zygote that has ended, so that it is no zombie; or is about to, since its sockets are
+/// closed a little before.
+pub(crate) fn reap_zygote(time: Duration) -> Option<crate::End> {
     let zygote = ZYGOTE.get()?;
-    let waited = lock(&zygote.process).wait_timeout(Duration::from_millis(100));
+    let waited = lock(&zygote.process).wait_timeout(time);
     waited.ok().flatten().map(crate::End::from)
 }

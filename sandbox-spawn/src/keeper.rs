@@ -149,7 +149,10 @@ impl Kept {
         }
     }
 
+    /// All of it at once: were the keeper killed between two steps, nobody would do the second.
     fn kill(&self) {
+        sys::kill_descendants(self.pid);
+        // It may not lead its group yet.
         let _ = self.process.kill(libc::SIGKILL);
     }
 

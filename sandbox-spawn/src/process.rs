@@ -93,13 +93,15 @@ impl Process {
             Err(error) => return Err(Error::channel(&self.name, error)),
         };
         self.end = Some(end);
-        match &mut self.keeper {
-            // It ends by itself, now that it keeps nothing.
-            Some(keeper) => drop(keeper.wait_timeout(LINGER)),
-            None if end == End::Lost => drop(init::reap_zygote()),
-            None => {}
+        let keeper = self.keeper.take();
+        if end == End::Lost {
+            // Killed, and so perhaps is the other one.
+            init::reap_zygote(if keeper.is_some() { Duration::ZERO } else { LINGER });
         }
-        self.keeper = None;
+        if let Some(mut keeper) = keeper {
+            // It ends by itself, now that it keeps nothing.
+            let _ = keeper.wait_timeout(LINGER);
+        }
         Ok(self.end)
     }
 

@@ -87,7 +87,7 @@ struct ReaperKill {
 /// `REAPER_KILL_SUBTREE`
 const SUBTREE: libc::c_uint = 2;
 
-/// Kills what a worker has started, whatever has become of that.
+/// Kills a worker and what it has started, whatever has become of that.
 pub(crate) fn kill_descendants(worker: u32) {
     kill_reaped(SUBTREE, worker.cast_signed());
 }

@@ -56,7 +56,7 @@ pub(crate) fn die_with(parent: u32) -> io::Result<()> {
     if super::parent() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
-/// Kills what a worker has started: nothing of that has left its group, by the filter. The kernel
+/// Kills a worker and what it has started: nothing of that has left its group, by the filter. The kernel
 /// does it at once, so that no fork gets away.
 pub(crate) fn kill_descendants(worker: u32) {
     if let Ok(group) = libc::pid_t::try_from(worker) {
