@@ -32,8 +32,8 @@ pub enum Start {
     /// By executing the program's own file anew, through the zygote: with a layout of memory of its
     /// own. `main` runs until [`init`](crate::init()).
     Exec,
-    /// Forked from the program as it is now, which must have one thread. The worker has a copy of
-    /// all of its memory.
+    /// Forked from the program as it is now, which must have one thread and not be in capability
+    /// mode. The worker has a copy of all of its memory.
     Fork,
 }
 
@@ -245,6 +245,9 @@ impl Builder {
         }
         if worker::find(init::workers(name)?, name).is_none() {
             return Err(failed(&"sandbox_spawn::init was told of no worker of this name"));
+        }
+        if self.start == Start::Fork && capsicum_rs::sandboxed() {
+            return Err(failed(&"in capability mode only the zygote starts workers"));
         }
         let deadline = self.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
 

@@ -78,10 +78,8 @@ impl Keeper {
                 break;
             }
         }
-        for kept in self.kept.drain(..) {
-            kept.kill();
-            kept.ended();
-        }
+        self.kept.iter().for_each(Kept::kill);
+        self.kept.drain(..).for_each(Kept::ended);
     }
 
     /// Waits for anything to happen. What has happened: to the program, on the control socket, and
@@ -160,8 +158,10 @@ impl Kept {
     fn ended(mut self) {
         // First: until it is waited for, its number is nobody else's.
         sys::kill_descendants(self.pid);
-        let status = self.process.wait().map_or(0, ExitStatus::into_raw);
+        let status = self.process.wait().map(ExitStatus::into_raw);
         sys::reap_descendants(self.pid);
+        // Of one that cannot be waited for nothing is known: its leash just ends.
+        let Ok(status) = status else { return };
         if let Ok(frame) = Frame::encode(task::ENDED, 0, &status, self.leash.caps()) {
             // There is room: nothing else was sent. Nobody may be listening.
             let _: Result<bool, Error> = self.leash.try_send(&frame);

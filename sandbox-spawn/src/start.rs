@@ -210,12 +210,17 @@ fn replace(
 
 /// Whether this program was executed by [`execute`].
 pub(crate) fn executed() -> bool {
-    std::env::args_os().next().is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
-        && !sys::privileged_execution()
+    let first = std::env::args_os().next();
+    first.is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
 }
 
 /// Goes on where [`execute`] has ended.
 pub(crate) fn resume(workers: &'static [Worker]) -> ! {
+    // A set-id program would do as a worker what its user asks it to.
+    if sys::privileged_execution() {
+        eprintln!("sandbox-spawn: a set-id program cannot be executed anew for a worker");
+        sys::exit(NOT_RUN);
+    }
     let task = sys::inherited(FIRST)
         .map_err(text)
         .and_then(|socket| Frames::from_socket(socket).map_err(text))

@@ -28,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
     case("what_cannot_be_described_is_an_error", mistakes, false),
     case("a_builder_starts_any_number_of_workers", many, false),
     case("a_worker_that_is_granted_a_directory_looks_things_up_beneath_it", directory, false),
+    case("a_program_in_capability_mode_starts_workers", confined, true),
     case("standard_error_goes_where_it_was_sent", stderr, false),
 ];
 
@@ -298,6 +299,26 @@ fn directory(setting: Setting) -> Result<(), String> {
         .spawn()
         .map_err(text)?;
     ensure!(worker.containment() == setting.level, "entered at {}", worker.containment());
+    Ok(())
+}
+
+fn confined(setting: Setting) -> Result<(), String> {
+    let builder = setting.builder("echo");
+    capsicum_rs::enter().map_err(text)?;
+    let mut worker = match (setting.start, builder.spawn()) {
+        (Start::Fork, Err(Error::Start { reason, .. })) if reason.contains("zygote") => {
+            return Ok(());
+        }
+        (Start::Zygote | Start::Exec, Ok(worker)) => worker,
+        (_, other) => return Err(format!("{other:?}")),
+    };
+    let frame = Frame::new(7, 8, b"nine", Vec::new()).map_err(text)?;
+    worker.frames().send(&frame, soon()).map_err(text)?;
+    let echo = worker.frames().receive(soon()).map_err(text)?;
+    ensure!(echo.payload() == b"nine", "another answer");
+    worker.kill().map_err(text)?;
+    let end = worker.wait().map_err(text)?;
+    ensure!(matches!(end, End::Signalled { signal: libc::SIGKILL, .. }), "{end}");
     Ok(())
 }
 
