@@ -30,6 +30,7 @@ mod passing;
 mod shared;
 mod socket;
 mod sys;
+mod transfer;
 
 pub use caps::Caps;
 pub use channel::Channel;

@@ -83,14 +83,6 @@ pub(crate) fn file(content: &[u8]) -> File {
     file
 }
 
-/// Whether `SIGPIPE` waits for this thread, which has it blocked. Only Linux tells.
-pub(crate) fn pipe_signal_pending() -> bool {
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-    let pending = pending.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    pending.is_some_and(|bits| bits & (1 << 12) != 0)
-}
-
 /// Whether a program that is executed would not get it.
 pub(crate) fn close_on_exec(fd: &impl AsFd) -> bool {
     let flags = nix::fcntl::fcntl(fd.as_fd(), nix::fcntl::FcntlArg::F_GETFD).expect("fcntl");

@@ -16,6 +16,12 @@ pub(crate) fn map_writable(file: &File) -> bool {
     }
 }
 
+/// signal(3): `SIGPIPE` ends the program again, as it does where Rust has not ignored it.
+pub(crate) fn default_pipe_signal() {
+    // SAFETY: no handler is set that would run.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// What is allocated, by all threads.
 pub(crate) mod allocations {
     use std::{

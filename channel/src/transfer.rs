@@ -1,0 +1,183 @@
+//! Sending a frame and receiving one, in as many parts as it takes.
+
+use std::{os::fd::OwnedFd, sync::Arc};
+
+use capsicum_rs::Limits;
+use serde::Serialize;
+
+use crate::{
+    Caps, Error, Frame,
+    frame::Buffers,
+    header::{self, Header},
+    socket::{Socket, Until, Waiting},
+    sys::{self, Direction, Received},
+};
+
+/// What sending needs.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) caps: Caps,
+    pub(crate) ceiling: Option<Arc<Limits>>,
+    pub(crate) buffers: Buffers,
+    waiting: Waiting,
+}
+
+impl Outgoing {
+    pub(crate) fn encode<T: Serialize + ?Sized>(
+        &mut self,
+        kind: u16,
+        sequence: u64,
+        value: &T,
+    ) -> Result<Frame, Error> {
+        let buffers = std::mem::take(&mut self.buffers);
+        Frame::encode_for(kind, sequence, value, self.caps, self.ceiling.clone(), buffers)
+    }
+
+    /// Whether it was sent: not, where there was no time to.
+    pub(crate) fn send(
+        &mut self,
+        socket: &Socket,
+        frame: &Frame,
+        until: Until,
+    ) -> Result<bool, Error> {
+        let (size, most) = (frame.payload().len(), self.caps.inline);
+        if size > most {
+            return Err(Error::TooLarge { size, most });
+        }
+        let (count, most_descriptors) = (frame.passed().len(), self.caps.descriptors);
+        if count > most_descriptors {
+            return Err(Error::TooManyDescriptors { count, most: most_descriptors });
+        }
+        let bytes = frame.bytes();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            // They go with the first part; a record is in parts on FreeBSD 15 only.
+            let passed = if sent == 0 { frame.passed() } else { &[] };
+            let part = socket.call(Direction::Send, until, &mut self.waiting, |fd, wait| {
+                sys::send(fd, &bytes[sent..], passed, wait)
+            });
+            match part {
+                Ok(Some(part)) => sent += part,
+                Ok(None) if sent == 0 => return Ok(false),
+                Err(error) if sent == 0 => return Err(too_large(error, size, most)),
+                // Nothing that follows could be told from the rest of it.
+                Ok(None) => {
+                    socket.kill();
+                    return Err(Error::Deadline);
+                }
+                Err(error) => {
+                    socket.kill();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// What the kernel says of a datagram that it never takes.
+fn too_large(error: Error, size: usize, most: usize) -> Error {
+    match error {
+        Error::System { source, .. } if source.raw_os_error() == Some(libc::EMSGSIZE) => {
+            Error::TooLarge { size, most: most.min(size.saturating_sub(1)) }
+        }
+        other => other,
+    }
+}
+
+/// What receiving needs: the frame that is coming, of which FreeBSD 15 may bring a part at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    pub(crate) caps: Caps,
+    buffer: Vec<u8>,
+    filled: usize,
+    descriptors: Vec<OwnedFd>,
+    waiting: Waiting,
+}
+
+impl Incoming {
+    /// `None` where there was no time and nothing whole was there.
+    pub(crate) fn receive<T>(
+        &mut self,
+        socket: &Socket,
+        until: Until,
+        make: impl FnOnce(Header, &[u8], Vec<OwnedFd>) -> T,
+    ) -> Result<Option<T>, Error> {
+        let room = header::LENGTH.saturating_add(self.caps.inline);
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        let most = self.caps.descriptors;
+        loop {
+            let free = &mut self.buffer[self.filled..room];
+            let part = socket.call(Direction::Receive, until, &mut self.waiting, |fd, wait| {
+                sys::receive(fd, free, most, wait)
+            })?;
+            let Some(part) = part else { return Ok(None) };
+            match self.advance(part) {
+                Ok(None) => {}
+                Ok(Some(header)) => {
+                    let payload = &self.buffer[header::LENGTH..self.filled];
+                    let descriptors = std::mem::take(&mut self.descriptors);
+                    self.filled = 0;
+                    return Ok(Some(make(header, payload, descriptors)));
+                }
+                Err(error) => {
+                    self.descriptors.clear();
+                    self.filled = 0;
+                    socket.kill();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Takes what one call has received: the header, once the frame is whole and what it says of
+    /// itself is true.
+    fn advance(&mut self, part: Received) -> Result<Option<Header>, Error> {
+        let Received { bytes, ends, truncated, foreign, descriptors } = part;
+        let first = self.filled == 0;
+        let brought = !descriptors.is_empty();
+        if first {
+            self.descriptors = descriptors;
+        }
+        if foreign {
+            return Err(Error::protocol("something else than descriptors came with a frame"));
+        }
+        if truncated {
+            return Err(Error::protocol("more than the caps, or than this process has room for"));
+        }
+        if self.descriptors.len() > self.caps.descriptors || (brought && !first) {
+            return Err(Error::protocol("more descriptors than may be received"));
+        }
+        if bytes == 0 {
+            // The end. A datagram of no bytes looks the same, and is no frame either.
+            return Err(if brought || !first {
+                Error::protocol("a frame without an end")
+            } else {
+                Error::Closed
+            });
+        }
+        self.filled += bytes;
+        let header = Header::read(&self.buffer[..self.filled]);
+        let whole = header.map(|header| {
+            usize::try_from(header.length).unwrap_or(usize::MAX).saturating_add(header::LENGTH)
+        });
+        match (header, whole) {
+            (Some(header), Some(whole)) if ends && whole == self.filled => {
+                if usize::from(header.descriptors) == self.descriptors.len() {
+                    return Ok(Some(header));
+                }
+                Err(Error::protocol("not as many descriptors as the frame says"))
+            }
+            (_, whole) if !ends && whole.is_none_or(|whole| whole > self.filled) => {
+                if self.filled < header::LENGTH.saturating_add(self.caps.inline) {
+                    return Ok(None);
+                }
+                Err(Error::protocol("a frame that is larger than the cap"))
+            }
+            (None, _) => Err(Error::protocol("fewer bytes than a header has")),
+            _ => Err(Error::protocol("not as many bytes as the frame says")),
+        }
+    }
+}
