@@ -58,6 +58,7 @@ fn ends(setting: Setting) -> Result<(), String> {
 fn killed(setting: Setting) -> Result<(), String> {
     for worker in ["sleep", "spin"] {
         let mut worker = setting.builder(worker).spawn().map_err(text)?;
+        raw::workers_have_no_capabilities()?;
         worker.kill().map_err(text)?;
         worker.kill().map_err(text)?;
         match worker.frames().receive(soon()).map_err(|error| worker.explain(error)) {

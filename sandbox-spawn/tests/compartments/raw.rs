@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
     LIMIT_OF_FORKS, More, forbidden_call, hide_better_than, kill_keepers, no_grandchildren,
+    workers_have_no_capabilities,
 };
 
 /// What the kernel says of a process.

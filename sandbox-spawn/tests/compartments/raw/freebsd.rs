@@ -59,6 +59,12 @@ pub(crate) fn no_grandchildren() -> Result<(), String> {
     if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
 }
 
+/// There are none.
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
+    Ok(())
+}
+
 /// Kills every child of this process that has workers: the keepers.
 pub(crate) fn kill_keepers() {
     for child in children(std::process::id()) {

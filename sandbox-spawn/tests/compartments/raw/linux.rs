@@ -22,8 +22,6 @@ pub(crate) const LIMIT_OF_FORKS: i32 = libc::EPERM;
 /// What else the kernel says of a worker.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct More {
-    /// Effective, permitted and inheritable, in two halves.
-    capabilities: [u32; 6],
     no_new_privileges: bool,
     dumpable: bool,
     /// What fails with what: leaving the session, the group, the parent's death, and being dumped.
@@ -32,13 +30,14 @@ pub(crate) struct More {
     unleash: i32,
     undump: i32,
     vfork: i32,
+    /// Whether becoming another user, which root could, fails.
+    stays: bool,
 }
 
 impl More {
     /// What a worker should find.
     pub(crate) fn expected() -> Self {
         Self {
-            capabilities: [0; 6],
             no_new_privileges: true,
             dumpable: false,
             setsid: libc::EPERM,
@@ -46,6 +45,7 @@ impl More {
             unleash: libc::EPERM,
             undump: libc::EPERM,
             vfork: libc::EPERM,
+            stays: true,
         }
     }
 }
@@ -55,17 +55,13 @@ fn failed(result: libc::c_long) -> i32 {
 }
 
 pub(super) fn more(no_fork: bool) -> More {
-    let header = [0x2008_0522_u32, 0];
-    let mut capabilities = [u32::MAX; 6];
     let clone = libc::CLONE_VM | libc::SIGCHLD;
-    // SAFETY: capget reads the header and writes six words; the others take numbers. The clone has no
-    // stack of its own, and is tried only where it is refused.
+    // SAFETY: all take numbers. The clone has no stack of its own, and is tried only where it is
+    // refused.
     unsafe {
-        libc::syscall(libc::SYS_capget, header.as_ptr(), capabilities.as_mut_ptr());
         let flags = clone | libc::CLONE_VFORK;
         let vfork = if no_fork { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } else { 0 };
         More {
-            capabilities,
             no_new_privileges: libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
             dumpable: libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1,
             setsid: failed(libc::setsid().into()),
@@ -73,6 +69,7 @@ pub(super) fn more(no_fork: bool) -> More {
             unleash: failed(libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0).into()),
             undump: failed(libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0).into()),
             vfork: failed(vfork),
+            stays: failed(libc::syscall(libc::SYS_setuid, 12_345)) != 0,
         }
     }
 }
@@ -135,6 +132,24 @@ pub(crate) fn no_grandchildren() -> Result<(), String> {
             false => std::thread::sleep(Duration::from_millis(1)),
         }
     }
+}
+
+/// The workers that run have no capability in any set but the bounding one.
+pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
+    let workers: Vec<String> = children("self").iter().flat_map(|child| children(child)).collect();
+    if workers.is_empty() {
+        return Err("no worker runs".to_owned());
+    }
+    for worker in workers {
+        let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            let value = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t"));
+            if value != Some("0000000000000000") {
+                return Err(format!("{set} of {worker} is {value:?}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Kills every child of this process: the keepers.
