@@ -1,0 +1,58 @@
+//! The guard of a worker that may start processes.
+//!
+//! It stands between the keeper and the worker, and leads the session and the group that all of them
+//! stay in. Killing the keeper kills a worker, but not what that has started: this the guard does.
+//! Where the guard is killed, the keeper does it.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use capsicum_rs::ProcessDescriptor;
+
+use crate::{
+    Worker, start, sys,
+    task::{Settings, Task},
+};
+
+/// The whole life of a guard, in a fork of the keeper: it ends as its worker does.
+pub(crate) fn run(
+    task: Task,
+    file: Option<&OwnedFd>,
+    keeper: u32,
+    workers: &'static [Worker],
+) -> u8 {
+    let Task { settings, descriptors } = task;
+    guard(settings, descriptors, file, keeper, workers).unwrap_or(start::NOT_RUN)
+}
+
+fn guard(
+    settings: Settings,
+    mut descriptors: Vec<OwnedFd>,
+    file: Option<&OwnedFd>,
+    keeper: u32,
+    workers: &'static [Worker],
+) -> Option<u8> {
+    // Copies of the keeper's sockets would hide its end from the program.
+    if let Some(file) = file {
+        descriptors.push(file.try_clone().ok()?);
+    }
+    let mut descriptors = sys::arrange(descriptors, 3, None).ok()?;
+    let file = if file.is_some() { descriptors.pop() } else { None };
+    let keeper_end = sys::become_guard(keeper).ok()?;
+    let own = std::process::id();
+    let task = Task { settings, descriptors };
+    let mut worker = if task.settings.execute {
+        ProcessDescriptor::fork(|| start::execute(task, file.as_ref(), own)).ok()?
+    } else {
+        ProcessDescriptor::fork(move || start::run(task, own, workers)).ok()?
+    };
+    drop(file);
+    let watched = [keeper_end.as_raw_fd(), worker.as_fd().as_raw_fd()];
+    loop {
+        match sys::wait_for(&watched)[..] {
+            [true, _] => sys::kill_all(),
+            [_, true] => break,
+            _ => {}
+        }
+    }
+    sys::end_like(worker.wait().ok()?)
+}

@@ -1,0 +1,239 @@
+//! What happens in a worker's process before its function runs.
+
+use std::{collections::BTreeMap, convert::Infallible, fmt::Display, os::fd::OwnedFd};
+
+use capsicum_channel::{Error, Frame, Frames};
+use capsicum_rs::{Containment, Limits, Rights, Sandbox};
+
+use crate::{
+    Inside, Worker, sys,
+    task::{self, Level, Settings, Task},
+    worker,
+};
+
+/// The exit status of a worker whose function was not run.
+pub(crate) const NOT_RUN: u8 = 126;
+
+/// The first number after the standard streams: the worker's socket, or that with its task.
+const FIRST: i32 = 3;
+
+/// How a program that is executed anew knows that it is a worker.
+const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
+
+/// Becomes the worker of a task, in a fork of its keeper, and runs it.
+pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
+    let Task { settings, descriptors } = task;
+    let Ok(mut descriptors) = arrange(&settings, descriptors, keeper) else { return NOT_RUN };
+    // Before the descriptors are limited: that it is a socket could not be asked afterwards.
+    let socket = descriptors.remove(0);
+    let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
+    let entered = frames
+        .set_caps(settings.caps())
+        .map_err(text)
+        .and_then(|()| prepare(&settings, descriptors, &frames, keeper, workers));
+    let (answer, ready) = match entered {
+        Ok(ready) => (task::level(ready.containment).ok_or_else(String::new), Some(ready)),
+        Err(reason) => (Err(reason), None),
+    };
+    if tell(&mut frames, &answer).is_err() {
+        return NOT_RUN;
+    }
+    let Some(Ready { worker, grants, containment }) = ready else { return NOT_RUN };
+    worker.run(Inside { name: worker.name(), frames, grants, containment })
+}
+
+/// The first frame that a worker sends.
+fn tell(frames: &mut Frames, answer: &Result<Level, String>) -> Result<(), Error> {
+    let frame = Frame::encode(task::READY, 0, answer, frames.caps())?;
+    frames.send(&frame, None)
+}
+
+/// Reads it.
+pub(crate) fn told(frame: Frame, frames: &Frames) -> Result<Containment, String> {
+    if frame.kind() != task::READY {
+        return Err("it began with something else than being ready".to_owned());
+    }
+    let level = frame.decode::<Result<Level, String>>(frames.caps()).map_err(text)??;
+    task::containment(level).ok_or_else(|| "it is at no level".to_owned())
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// Leaves the keeper behind: its session, its death included, its signals and its descriptors.
+fn arrange(
+    settings: &Settings,
+    descriptors: Vec<OwnedFd>,
+    keeper: u32,
+) -> std::io::Result<Vec<OwnedFd>> {
+    sys::leave_keeper(keeper, settings.processes)?;
+    let mut descriptors = descriptors;
+    let stderr = if settings.has_stderr { descriptors.pop() } else { None };
+    sys::arrange(descriptors, FIRST, stderr)
+}
+
+/// A worker that is in capability mode.
+struct Ready {
+    worker: &'static Worker,
+    grants: BTreeMap<String, OwnedFd>,
+    containment: Containment,
+}
+
+/// Enters capability mode; what fails is said in the words of what refused it.
+fn prepare(
+    settings: &Settings,
+    mut descriptors: Vec<OwnedFd>,
+    frames: &Frames,
+    keeper: u32,
+    workers: &'static [Worker],
+) -> Result<Ready, String> {
+    let at = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    let worker = worker::find(workers, &settings.worker).ok_or("no worker has this name")?;
+    let directory = if settings.has_directory { descriptors.pop() } else { None };
+    sys::change_directory(directory.as_ref()).map_err(at("the working directory"))?;
+    drop(directory);
+    sys::set_environment(&settings.environment);
+    if let Some((user, group)) = settings.user {
+        sys::become_user(user, group).map_err(at("the user and the group"))?;
+    }
+    sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
+
+    let names = settings.grants.iter();
+    let grants: BTreeMap<String, OwnedFd> =
+        names.map(|(name, _)| name.clone()).zip(descriptors).collect();
+    let entered = enter(settings, frames, &grants)?;
+    if !capsicum_rs::sandboxed() {
+        return Err("the kernel says that the process is not in capability mode".to_owned());
+    }
+    // Not before: entering takes memory, descriptors and processes too.
+    for (resource, limit) in &settings.resources {
+        let failed = |error| format!("the limit of {resource:?}: {error}");
+        sys::limit_resource(*resource, *limit).map_err(failed)?;
+    }
+    // What changes credentials has made the kernel forget it.
+    sys::die_with(keeper).map_err(at("ending with the keeper"))?;
+    sys::harden(settings.processes, settings.cores)?;
+    Ok(Ready { worker, grants, containment: entered })
+}
+
+fn enter(
+    settings: &Settings,
+    frames: &Frames,
+    grants: &BTreeMap<String, OwnedFd>,
+) -> Result<Containment, String> {
+    let ceiling = Limits::from(&settings.ceiling);
+    // A grant with less than the ceiling would keep descriptors from being sent, on Linux.
+    let own = |rights: Rights| Limits { rights: ceiling.rights | rights, ..ceiling.clone() };
+    // Code that prints, or looks for input, is not to fail there: it is /dev/null. What may be the
+    // terminal is written to and no more.
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let writes = if settings.inherits_stderr { Rights::WRITE.into() } else { own(Rights::WRITE) };
+    let mut sandbox = Sandbox::new()
+        .ceiling(ceiling.clone())
+        .grant(frames, own(Frames::RIGHTS))
+        .grant(&stdin, own(Rights::READ))
+        .grant(&stdout, own(Rights::WRITE))
+        .grant(&stderr, writes);
+    for (name, limits) in &settings.grants {
+        let descriptor = grants.get(name).ok_or("a grant is missing")?;
+        sandbox = sandbox.grant(descriptor, limits);
+    }
+    if let Some(level) = settings.require {
+        sandbox = sandbox.require(task::containment(level).ok_or("it is no level")?);
+    }
+    Ok(sandbox.enter().map_err(|error| words(&error))?.containment)
+}
+
+/// An error, and what it comes from.
+fn words(error: &capsicum_rs::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(next) = source {
+        let next_words = next.to_string();
+        if !words.contains(&next_words) {
+            words = format!("{words}: {next_words}");
+        }
+        source = next.source();
+    }
+    words
+}
+
+/// Executes the program anew, in a fork of its keeper. Its task waits for it in a socket.
+pub(crate) fn execute(task: Task, program: Option<&OwnedFd>, keeper: u32) -> u8 {
+    let Some(Ok(report)) = task.descriptors.first().map(OwnedFd::try_clone) else { return NOT_RUN };
+    let (report, reason) = match replace(task, report, program, keeper) {
+        Ok(never) => match never {},
+        Err(failed) => failed,
+    };
+    if let Some(Ok(mut frames)) = report.map(Frames::from_socket) {
+        let _ = tell(&mut frames, &Err(reason));
+    }
+    NOT_RUN
+}
+
+/// Leaves the keeper behind and executes the program. Where that fails it gives back the socket, and
+/// says why.
+fn replace(
+    mut task: Task,
+    report: OwnedFd,
+    program: Option<&OwnedFd>,
+    keeper: u32,
+) -> Result<Infallible, (Option<OwnedFd>, String)> {
+    let Some(Ok(program)) = program.map(OwnedFd::try_clone) else {
+        return Err((Some(report), "the program's own file could not be opened".to_owned()));
+    };
+    task.settings.execute = false;
+    let processes = task.settings.processes;
+    // Where the loader says what keeps it from going on.
+    let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
+    let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
+    let there = Frames::pair().and_then(|(mut here, there)| {
+        here.send(&task.frame(Vec::new(), &here)?, None)?;
+        Ok(there)
+    });
+    let there = match there {
+        Ok(there) => OwnedFd::from(there),
+        Err(error) => return Err((Some(report), text(error))),
+    };
+    if let Err(error) = sys::leave_keeper(keeper, processes) {
+        return Err((Some(report), text(error)));
+    }
+    // Only the socket that the task is in stays open for the program.
+    let kept = match sys::arrange(vec![there, program, report], FIRST, stderr) {
+        Ok(kept) => kept,
+        Err(error) => return Err((None, text(error))),
+    };
+    let error = sys::execute(&kept[1], &kept[0], ARGUMENT);
+    Err((kept.into_iter().nth(2), format!("execve: {error}")))
+}
+
+/// Whether this program was executed by [`execute`].
+pub(crate) fn executed() -> bool {
+    let first = std::env::args_os().next();
+    first.is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
+}
+
+/// Goes on where [`execute`] has ended.
+pub(crate) fn resume(workers: &'static [Worker]) -> ! {
+    // A set-id program would do as a worker what its user asks it to.
+    if sys::privileged_execution() {
+        eprintln!("sandbox-spawn: a set-id program cannot be executed anew for a worker");
+        sys::exit(NOT_RUN);
+    }
+    let task = sys::inherited(FIRST)
+        .map_err(text)
+        .and_then(|socket| Frames::from_socket(socket).map_err(text))
+        .and_then(|mut frames| {
+            let frame = frames.try_receive().map_err(text)?.ok_or("nothing was sent")?;
+            Task::read(frame, 0, &frames).map_err(text)
+        });
+    let status = match task {
+        Ok((_, task)) => run(task, sys::parent(), workers),
+        Err(reason) => {
+            eprintln!("sandbox-spawn: a worker without a task: {reason}");
+            NOT_RUN
+        }
+    };
+    sys::exit(status)
+}

@@ -1,0 +1,142 @@
+//! What is FreeBSD's own: reapers, and what procctl(2) sets.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::fs::OpenOptionsExt,
+    },
+    ptr,
+};
+
+use libc::c_int;
+
+use super::posix::{check, no_cores, owned};
+
+/// closefrom(2)
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(super) fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: takes no pointers. Who calls this owns the whole table of descriptors.
+    unsafe { libc::closefrom(first) };
+    Ok(())
+}
+
+/// kqueue(2), which is readable when the process has ended.
+pub(super) fn watch_end(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes no argument.
+    let queue = owned(check(unsafe { libc::kqueue() })?);
+    let change = libc::kevent {
+        ident: pid as usize,
+        filter: libc::EVFILT_PROC,
+        flags: libc::EV_ADD,
+        fflags: libc::NOTE_EXIT,
+        data: 0,
+        udata: ptr::null_mut(),
+        ext: [0; 4],
+    };
+    // SAFETY: one change is read, and no event is asked for.
+    check(unsafe {
+        libc::kevent(queue.as_raw_fd(), &raw const change, 1, ptr::null_mut(), 0, ptr::null())
+    })?;
+    Ok(queue)
+}
+
+/// The file of this program, to execute it.
+pub(crate) fn own_program() -> io::Result<OwnedFd> {
+    let path = std::env::current_exe()?;
+    // For fexecve(2) only; the standard library asks for an access mode besides, and 0 is reading.
+    Ok(File::options().read(true).custom_flags(libc::O_CLOEXEC).open(path)?.into())
+}
+
+/// Whether the program was executed with more privileges than who executed it.
+pub(crate) fn privileged_execution() -> bool {
+    // SAFETY: takes no argument.
+    unsafe { libc::issetugid() != 0 }
+}
+
+/// procctl(2) of this process.
+fn control<T>(command: c_int, argument: *mut T) -> io::Result<()> {
+    let own = libc::id_t::from(std::process::id());
+    // SAFETY: the callers pass null or what the command reads and writes.
+    check(unsafe { libc::procctl(libc::P_PID, own, command, argument.cast()) }).map(drop)
+}
+
+/// The children of who dies come here, and can all be found.
+pub(super) fn become_reaper() -> io::Result<()> {
+    control::<()>(libc::PROC_REAP_ACQUIRE, ptr::null_mut())
+}
+
+/// The worker ends with the last descriptor of it, which is its parent's: nothing is left to do but to
+/// see that the parent is still there.
+pub(crate) fn die_with(parent: u32) -> io::Result<()> {
+    if super::parent() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// `struct procctl_reaper_kill` of sys/procctl.h.
+#[repr(C)]
+struct ReaperKill {
+    signal: c_int,
+    flags: libc::c_uint,
+    subtree: libc::pid_t,
+    killed: libc::c_uint,
+    first_failed: libc::pid_t,
+    padding: [libc::c_uint; 15],
+}
+
+/// `REAPER_KILL_SUBTREE`
+const SUBTREE: libc::c_uint = 2;
+
+/// Kills a worker and what it has started, whatever has become of that.
+pub(crate) fn kill_descendants(worker: u32) {
+    kill_reaped(SUBTREE, worker.cast_signed());
+}
+
+/// In a guard: kills everything that comes of it, and ends.
+pub(crate) fn kill_all() -> ! {
+    kill_reaped(0, 0);
+    super::exit(0)
+}
+
+/// procctl(2) `PROC_REAP_KILL`
+fn kill_reaped(flags: libc::c_uint, subtree: libc::pid_t) {
+    let mut kill = ReaperKill {
+        signal: libc::SIGKILL,
+        flags,
+        subtree,
+        killed: 0,
+        first_failed: 0,
+        padding: [0; 15],
+    };
+    // An error says that there are none, since nothing keeps a keeper from killing.
+    let _ = control(libc::PROC_REAP_KILL, &raw mut kill);
+}
+
+/// Waits for those that have come to this process and have ended. Those that have not yet are waited
+/// for the next time.
+pub(crate) fn reap_descendants(_worker: u32) {
+    // Of processes with a descriptor this call knows nothing.
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+/// What has to be done before the mode is entered: cores, and `PROC_NO_NEW_PRIVS_CTL`.
+pub(crate) fn before_entering(cores: bool) -> io::Result<()> {
+    let mut enable = libc::PROC_NO_NEW_PRIVS_ENABLE;
+    control(libc::PROC_NO_NEW_PRIVS_CTL, &raw mut enable)?;
+    if cores { Ok(()) } else { no_cores() }
+}
+
+/// What is left to do in capability mode: the user's number of processes is held to what it is at
+/// least, so that the worker starts none. The kernel does not hold root to it.
+pub(crate) fn harden(processes: bool, _cores: bool) -> Result<(), String> {
+    if processes {
+        return Ok(());
+    }
+    // 0 would be no limit.
+    let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: the kernel reads the structure.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) })
+        .map(drop)
+        .map_err(|error| format!("setrlimit(RLIMIT_NPROC): {error}"))
+}

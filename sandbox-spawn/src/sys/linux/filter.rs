@@ -1,0 +1,95 @@
+//! The second filter of a worker: what would let a process outlive whoever ends it.
+//!
+//! The filter of capability mode has been set before; of two refusals the kernel takes one, and a call
+//! passes only where both pass it. So this one need know nothing of rights.
+
+use std::io;
+
+use libc::{c_int, c_long, sock_filter};
+
+use super::{super::posix::check, control};
+
+/// `BPF_LD|BPF_W|BPF_ABS`, `BPF_JMP|BPF_JEQ|BPF_K`, `BPF_JMP|BPF_JSET|BPF_K`, `BPF_RET|BPF_K` of
+/// linux/bpf_common.h.
+const LOAD: u16 = 0x20;
+const EQUAL: u16 = 0x15;
+const ANY: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+/// Where `struct seccomp_data` has the number of the call, and the low half of an argument.
+const NUMBER: u32 = 0;
+const fn argument(index: u32) -> u32 {
+    16 + 8 * index
+}
+
+const ALLOW: u32 = 0x7fff_0000;
+const REFUSE: u32 = 0x0005_0000 | libc::EPERM.cast_unsigned();
+
+fn instruction(code: u16, k: u32) -> sock_filter {
+    sock_filter { code, jt: 0, jf: 0, k }
+}
+
+/// Skips so many instructions where the comparison holds, and so many where not.
+fn compare(code: u16, k: u32, holds: u8, not: u8) -> sock_filter {
+    sock_filter { code, jt: holds, jf: not, k }
+}
+
+fn number(call: c_long) -> u32 {
+    u32::try_from(call).unwrap_or(u32::MAX)
+}
+
+/// The program. Refused are:
+///
+/// - prctl(2) `PR_SET_DUMPABLE`, and `PR_SET_PDEATHSIG` of another signal than `SIGKILL`;
+/// - setsid(2) and setpgid(2): the group of a worker is how its descendants are found;
+/// - unless it may start processes, clone(2) of anything but a thread, fork(2) and vfork(2).
+///   clone3(2), whose flags are in memory, is refused by the first filter.
+fn program(processes: bool) -> Vec<sock_filter> {
+    let mut program = vec![
+        instruction(LOAD, NUMBER),
+        compare(EQUAL, number(libc::SYS_prctl), 0, 7),
+        instruction(LOAD, argument(0)),
+        compare(EQUAL, libc::PR_SET_DUMPABLE.cast_unsigned(), 3, 0),
+        compare(EQUAL, libc::PR_SET_PDEATHSIG.cast_unsigned(), 0, 3),
+        instruction(LOAD, argument(1)),
+        compare(EQUAL, libc::SIGKILL.cast_unsigned(), 1, 0),
+        instruction(RETURN, REFUSE),
+        instruction(RETURN, ALLOW),
+    ];
+    let mut refused = vec![libc::SYS_setsid, libc::SYS_setpgid];
+    #[cfg(target_arch = "x86_64")]
+    if !processes {
+        refused.extend([libc::SYS_fork, libc::SYS_vfork]);
+    }
+    for call in refused {
+        program.push(compare(EQUAL, number(call), 0, 1));
+        program.push(instruction(RETURN, REFUSE));
+    }
+    if !processes {
+        program.extend([
+            compare(EQUAL, number(libc::SYS_clone), 0, 3),
+            instruction(LOAD, argument(0)),
+            compare(ANY, libc::CLONE_THREAD.cast_unsigned(), 1, 0),
+            instruction(RETURN, REFUSE),
+        ]);
+    }
+    program.push(instruction(RETURN, ALLOW));
+    program
+}
+
+/// seccomp(2), for this process and its children, for ever. The caller has one thread.
+pub(super) fn install(processes: bool) -> io::Result<()> {
+    let program = program(processes);
+    let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the structure describes the program, which lives until after the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
+    };
+    check(c_int::try_from(result).unwrap_or(-1))?;
+    // It must be there: an option that is refused from here on.
+    match control(libc::PR_SET_PDEATHSIG, 0) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+        _ => Err(io::Error::other("it does not hold")),
+    }
+}

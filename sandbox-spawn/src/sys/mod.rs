@@ -1,0 +1,17 @@
+//! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+mod posix;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+pub(crate) use posix::{
+    arrange, become_guard, become_keeper, become_user, change_directory, end_like, execute, exit,
+    inherited, leave_keeper, limit_resource, parent, set_environment, wait_for,
+};

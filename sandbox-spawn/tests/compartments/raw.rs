@@ -1,0 +1,159 @@
+//! System calls as a worker that means harm makes them, and what only the kernel can tell.
+
+#[cfg_attr(target_os = "linux", path = "raw/linux.rs")]
+#[cfg_attr(target_os = "freebsd", path = "raw/freebsd.rs")]
+mod system;
+
+use std::{io, os::fd::RawFd};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use system::{
+    LIMIT_OF_FORKS, More, forbidden_call, hide_better_than, kill_keepers, no_grandchildren,
+    workers_have_no_capabilities,
+};
+
+/// What the kernel says of a process.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+    /// `RLIMIT_CORE`, soft and hard.
+    pub(crate) cores: (u64, u64),
+    /// `RLIMIT_FSIZE`, soft.
+    pub(crate) file_size: u64,
+    /// Whether it leads a session of its own.
+    pub(crate) session: bool,
+    /// What fork(2) fails with, 0 where it works.
+    pub(crate) fork: i32,
+    /// Whether a thread can be started.
+    pub(crate) thread: bool,
+    /// Signals that are not at their default, but for SIGPIPE.
+    pub(crate) handled: Vec<i32>,
+    pub(crate) more: More,
+}
+
+pub(crate) fn facts() -> Facts {
+    // SAFETY: these take no pointers and always succeed.
+    let (user, group, session) =
+        unsafe { (libc::geteuid(), libc::getegid(), libc::getsid(0) == libc::getpid()) };
+    let fork = fork_and_exit();
+    Facts {
+        user,
+        group,
+        cores: limit(libc::RLIMIT_CORE),
+        file_size: limit(libc::RLIMIT_FSIZE).0,
+        session,
+        fork,
+        thread: std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok()),
+        handled: (1..=64).filter(|signal| handled(*signal)).collect(),
+        more: system::more(fork != 0),
+    }
+}
+
+fn limit(resource: system::Resource) -> (u64, u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure.
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
+    (system::number(limit.rlim_cur), system::number(limit.rlim_max))
+}
+
+fn handled(signal: i32) -> bool {
+    // SAFETY: zeros are a valid sigaction, and the kernel writes one.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction != libc::SIG_DFL
+            && signal != libc::SIGPIPE
+    }
+}
+
+pub(crate) fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+/// fork(2): the error, or 0. The process has one thread.
+fn fork_and_exit() -> i32 {
+    // SAFETY: the child ends at once.
+    match unsafe { libc::fork() } {
+        -1 => errno(),
+        0 => exit(),
+        _ => 0,
+    }
+}
+
+fn exit() -> ! {
+    // SAFETY: it returns to nothing.
+    unsafe { libc::_exit(0) }
+}
+
+/// The numbers that are open, by trying each: in capability mode there is no list of them.
+pub(crate) fn open_descriptors() -> Vec<RawFd> {
+    // SAFETY: the command takes no argument.
+    (0..2048).filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
+}
+
+/// Where the value of a variable is, and how long it is.
+pub(crate) fn place_of_variable(name: &str) -> (usize, usize) {
+    let name = std::ffi::CString::new(name).unwrap_or_default();
+    // SAFETY: the name is a C string; what comes back is null or one.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if value.is_null() { (0, 0) } else { (value.addr(), libc::strlen(value)) }
+    }
+}
+
+/// The bytes that are there.
+pub(crate) fn bytes_at(place: usize, length: usize) -> Vec<u8> {
+    let at = std::ptr::with_exposed_provenance::<u8>(place);
+    // SAFETY: the place is where the kernel has put the environment, which stays mapped.
+    (0..length).map(|offset| unsafe { at.add(offset).read_volatile() }).collect()
+}
+
+/// Ignores every signal that can be.
+pub(crate) fn ignore_everything() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_IGN is a disposition like another.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Touches memory that is not there.
+pub(crate) fn crash() {
+    let nowhere = std::ptr::with_exposed_provenance::<u8>(8);
+    // SAFETY: it is not safe, which is the point: the process ends here.
+    unsafe { nowhere.read_volatile() };
+}
+
+/// Starts a child, which starts another and ends; that one tries to leave the session, and does
+/// `stay` as "left" or "kept"; then a child that does `stay` as "child". What fork(2) said.
+pub(crate) fn descendants(stay: &mut dyn FnMut(&str)) -> i32 {
+    // SAFETY: the process has one thread, so that its copies can go on as it would.
+    unsafe {
+        match libc::fork() {
+            -1 => return errno(),
+            0 => {
+                if libc::fork() == 0 {
+                    let left = libc::setsid() > 0;
+                    stay(if left { "left" } else { "kept" });
+                }
+                exit();
+            }
+            _ => {}
+        }
+        match libc::fork() {
+            -1 => errno(),
+            0 => {
+                stay("child");
+                exit()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Kills a process.
+pub(crate) fn kill(pid: i32, signal: i32) {
+    // SAFETY: takes no pointers.
+    unsafe { libc::kill(pid, signal) };
+}

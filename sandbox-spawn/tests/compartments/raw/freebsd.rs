@@ -1,0 +1,73 @@
+//! What is FreeBSD's own.
+
+use std::{io, process::Command};
+
+use capsicum_rs::Containment;
+use serde::{Deserialize, Serialize};
+
+pub(super) type Resource = libc::c_int;
+
+pub(super) fn number(limit: libc::rlim_t) -> u64 {
+    limit.cast_unsigned()
+}
+
+/// What fork(2) in a worker fails with; root is not held.
+pub(crate) const LIMIT_OF_FORKS: i32 = libc::EAGAIN;
+
+/// There is nothing else.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct More;
+
+impl More {
+    pub(crate) fn expected() -> Self {
+        Self
+    }
+}
+
+pub(super) fn more(_no_fork: bool) -> More {
+    More
+}
+
+/// Makes a call that there is not.
+pub(crate) fn forbidden_call() {
+    // SAFETY: it takes nothing, and does not exist.
+    unsafe { libc::syscall(99_999) };
+}
+
+/// There is but one level.
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(crate) fn hide_better_than(_level: Containment) -> io::Result<()> {
+    Ok(())
+}
+
+fn children(pid: u32) -> Vec<i32> {
+    let listed = Command::new("ps").args(["-axo", "ppid=,pid="]).output();
+    let text =
+        String::from_utf8_lossy(&listed.map(|out| out.stdout).unwrap_or_default()).into_owned();
+    let pairs = text.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
+    pairs
+        .filter(|(parent, _)| parent.trim().parse() == Ok(pid))
+        .filter_map(|(_, child)| child.trim().parse().ok())
+        .collect()
+}
+
+/// Nothing is left of the zygote.
+pub(crate) fn no_grandchildren() -> Result<(), String> {
+    let keepers = children(std::process::id());
+    let left: Vec<i32> =
+        keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned())).collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+}
+
+/// There are none.
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
+    Ok(())
+}
+
+/// Kills every child of this process that has workers: the keepers.
+pub(crate) fn kill_keepers() {
+    for child in children(std::process::id()) {
+        super::kill(child, libc::SIGKILL);
+    }
+}

@@ -1,0 +1,162 @@
+//! What is Linux's own.
+
+use std::{
+    fs, io,
+    time::{Duration, Instant},
+};
+
+use capsicum_rs::Containment;
+use serde::{Deserialize, Serialize};
+
+use super::errno;
+
+pub(super) type Resource = libc::__rlimit_resource_t;
+
+pub(super) fn number(limit: libc::rlim_t) -> u64 {
+    limit
+}
+
+/// What fork(2) in a worker fails with.
+pub(crate) const LIMIT_OF_FORKS: i32 = libc::EPERM;
+
+/// What else the kernel says of a worker.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct More {
+    no_new_privileges: bool,
+    dumpable: bool,
+    /// What fails with what: leaving the session, the group, the parent's death, and being dumped.
+    setsid: i32,
+    setpgid: i32,
+    unleash: i32,
+    undump: i32,
+    vfork: i32,
+    /// Whether becoming another user, which root could, fails.
+    stays: bool,
+}
+
+impl More {
+    /// What a worker should find.
+    pub(crate) fn expected() -> Self {
+        Self {
+            no_new_privileges: true,
+            dumpable: false,
+            setsid: libc::EPERM,
+            setpgid: libc::EPERM,
+            unleash: libc::EPERM,
+            undump: libc::EPERM,
+            vfork: libc::EPERM,
+            stays: true,
+        }
+    }
+}
+
+fn failed(result: libc::c_long) -> i32 {
+    if result < 0 { errno() } else { 0 }
+}
+
+pub(super) fn more(no_fork: bool) -> More {
+    let clone = libc::CLONE_VM | libc::SIGCHLD;
+    // SAFETY: all take numbers. The clone has no stack of its own, and is tried only where it is
+    // refused.
+    unsafe {
+        let flags = clone | libc::CLONE_VFORK;
+        let vfork = if no_fork { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } else { 0 };
+        More {
+            no_new_privileges: libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+            dumpable: libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1,
+            setsid: failed(libc::setsid().into()),
+            setpgid: failed(libc::setpgid(0, 0).into()),
+            unleash: failed(libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0).into()),
+            undump: failed(libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0).into()),
+            vfork: failed(vfork),
+            stays: failed(libc::syscall(libc::SYS_setuid, 12_345)) != 0,
+        }
+    }
+}
+
+/// Makes a call of another table than the native one.
+pub(crate) fn forbidden_call() {
+    // SAFETY: getpid by its x32 number; the filter ends the process.
+    unsafe { libc::syscall(0x4000_0000 | libc::SYS_getpid) };
+}
+
+/// Makes the kernel look like one that offers this level and no better one.
+pub(crate) fn hide_better_than(level: Containment) -> io::Result<()> {
+    match level {
+        Containment::Descriptors => without(libc::SYS_landlock_create_ruleset),
+        Containment::Landlock => without(libc::SYS_pivot_root),
+        _ => Ok(()),
+    }
+}
+
+/// Installs a filter under which this system call does not exist.
+fn without(number: libc::c_long) -> io::Result<()> {
+    let number = u32::try_from(number).map_err(io::Error::other)?;
+    let missing = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
+    let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    // Load the number, compare, refuse, allow.
+    let mut program = [
+        step(0x20, 0, 0),
+        step(0x15, 1, number),
+        step(0x06, 0, missing),
+        step(0x06, 0, 0x7fff_0000),
+    ];
+    let filter = libc::sock_fprog { len: 4, filter: program.as_mut_ptr() };
+    // SAFETY: the option takes numbers, and the program outlives the call.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn children(pid: &str) -> Vec<String> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists =
+        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Nothing is left but the zygote, and of it nothing.
+pub(crate) fn no_grandchildren() -> Result<(), String> {
+    let own = children("self");
+    if own.len() > 1 {
+        return Err(format!("the children {own:?} are left"));
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let left: Vec<String> = own.iter().flat_map(|child| children(child)).collect();
+        match left.is_empty() {
+            true => return Ok(()),
+            false if Instant::now() > deadline => return Err(format!("{left:?} are left")),
+            false => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// The workers that run have no capability in any set but the bounding one.
+pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
+    let workers: Vec<String> = children("self").iter().flat_map(|child| children(child)).collect();
+    if workers.is_empty() {
+        return Err("no worker runs".to_owned());
+    }
+    for worker in workers {
+        let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            let value = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t"));
+            if value != Some("0000000000000000") {
+                return Err(format!("{set} of {worker} is {value:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Kills every child of this process: the keepers.
+pub(crate) fn kill_keepers() {
+    for child in children("self") {
+        if let Ok(pid) = child.parse() {
+            super::kill(pid, libc::SIGKILL);
+        }
+    }
+}

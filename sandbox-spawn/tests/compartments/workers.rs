@@ -1,0 +1,141 @@
+//! The workers of this suite.
+
+use std::{
+    env,
+    fs::File,
+    io::{Read, Write},
+    os::{fd::AsRawFd, unix::fs::FileExt},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use sandbox_spawn::{Inside, Worker};
+use serde::{Deserialize, Serialize};
+
+use crate::{raw, setting::SECRET};
+
+pub(crate) const WORKERS: &[Worker] = &[
+    Worker::new("report", report),
+    Worker::new("echo", echo),
+    Worker::new("exit", |mut inside| {
+        let code = inside.frames().receive(None).map(|frame| frame.kind());
+        u8::try_from(code.unwrap_or(255)).unwrap_or(255)
+    }),
+    Worker::new("panic", |_| panic!("as it was asked to")),
+    Worker::new("complain", |_| {
+        println!("a line for nobody");
+        eprintln!("a line of the worker");
+        0
+    }),
+    Worker::new("spin", |_| {
+        raw::ignore_everything();
+        loop {
+            std::hint::spin_loop();
+        }
+    }),
+    Worker::new("sleep", |_| {
+        loop {
+            std::thread::park();
+        }
+    }),
+    Worker::new("crash", |_| {
+        raw::crash();
+        1
+    }),
+    Worker::new("forbidden", |_| {
+        raw::forbidden_call();
+        1
+    }),
+    Worker::new("hoard", |_| {
+        // More than any limit that the suite sets.
+        let mut kept: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..4096 {
+            kept.push(vec![1; 1 << 20]);
+        }
+        u8::try_from(kept.len() % 2).unwrap_or(0)
+    }),
+    Worker::new("descend", descend),
+];
+
+/// What a worker finds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) sandboxed: bool,
+    pub(crate) level: String,
+    pub(crate) descriptors: Vec<i32>,
+    pub(crate) grants: Vec<(String, i32)>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// What is where the secret was when the zygote was forked.
+    pub(crate) secret: Vec<u8>,
+    pub(crate) stdin_bytes: Option<usize>,
+    pub(crate) grant_read: String,
+    pub(crate) grant_written: bool,
+    pub(crate) path_opened: bool,
+    pub(crate) facts: raw::Facts,
+}
+
+/// Where the secret is, or 0.
+static PLACE: AtomicUsize = AtomicUsize::new(0);
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn remember_secret() {
+    let (place, length) = raw::place_of_variable(SECRET);
+    PLACE.store(place, Relaxed);
+    LENGTH.store(length, Relaxed);
+}
+
+fn report(mut inside: Inside) -> u8 {
+    let level = inside.containment().to_string();
+    let names: Vec<String> = inside.grants().map(str::to_owned).collect();
+    let mut grants = Vec::new();
+    let (mut grant_read, mut grant_written) = (String::new(), false);
+    for name in names {
+        let Ok(mut file) = inside.grant::<File>(&name) else { return 9 };
+        grants.push((name, file.as_raw_fd()));
+        let _ = file.read_to_string(&mut grant_read);
+        grant_written |= file.write_at(b"x", 0).is_ok();
+    }
+    let report = Report {
+        sandboxed: capsicum_rs::sandboxed(),
+        level,
+        descriptors: raw::open_descriptors(),
+        grants,
+        environment: env::vars().collect(),
+        secret: raw::bytes_at(PLACE.load(Relaxed), LENGTH.load(Relaxed)),
+        stdin_bytes: std::io::stdin().read(&mut [0; 8]).ok(),
+        grant_read,
+        grant_written,
+        path_opened: File::open("/etc/passwd").is_ok() || File::open("/").is_ok(),
+        facts: raw::facts(),
+    };
+    let frame = inside.frames().encode(1, 0, &report);
+    frame.and_then(|frame| inside.frames().send(&frame, None)).map_or(1, |()| 0)
+}
+
+/// Sends everything back, until there is nothing more.
+fn echo(inside: Inside) -> u8 {
+    let mut frames = inside.into_frames();
+    while let Ok(frame) = frames.receive(None) {
+        if frames.send(&frame, None).is_err() {
+            return 1;
+        }
+    }
+    0
+}
+
+/// Starts processes that try to stay, and writes to the grant from the last of them.
+fn descend(mut inside: Inside) -> u8 {
+    let Ok(mut pipe) = inside.grant::<File>("pipe") else { return 9 };
+    let answer = raw::descendants(&mut |which| {
+        raw::ignore_everything();
+        let _ = pipe.write_all(format!("{which}\n").as_bytes());
+        loop {
+            std::thread::park();
+        }
+    });
+    let frame = inside.frames().encode(1, 0, &answer);
+    if frame.and_then(|frame| inside.frames().send(&frame, None)).is_err() {
+        return 8;
+    }
+    let _ = inside.frames().receive(None);
+    0
+}
