@@ -11,4 +11,5 @@ pub mod pool;
 
 pub use call::CallError;
 pub use end::End;
+pub use pool::Pool;
 pub use sandbox_spawn_macros::service;

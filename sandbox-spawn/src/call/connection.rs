@@ -330,6 +330,9 @@ impl Connection {
         streams: bool,
         deadline: Option<Instant>,
     ) -> Result<u64, Failure> {
+        if passed(deadline) {
+            return Err(Failure(Why::Deadline));
+        }
         let mut role = self.role(deadline)?;
         let id = role.id;
         let Some(sender) = role.sender.as_mut() else {

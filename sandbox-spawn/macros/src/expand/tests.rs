@@ -300,6 +300,8 @@ fn the_enums_are_plain() {
         }
     );
     for part in [requests, responses] {
-        assert!(expanded.contains(&part.to_string()), "{part}\nnot in\n{expanded}");
+        // However many lines it has here.
+        let part = part.to_string().replace(", }", " }");
+        assert!(expanded.contains(&part), "{part}\nnot in\n{expanded}");
     }
 }
