@@ -11,6 +11,7 @@ mod filter;
 mod fixture;
 mod peers;
 mod program;
+mod service;
 mod sys;
 mod table;
 
@@ -60,7 +61,10 @@ fn main() -> Result<()> {
             "calls" => calls::print(&printed()?, rounds)?,
             "enter" => enter::print(&printed()?, rounds)?,
             "filter" => filter::print(&printed()?, rounds)?,
-            "channel" => channel::print(rounds)?,
+            "channel" => {
+                channel::print(rounds)?;
+                service::print(rounds)?;
+            }
             other => bail!("no such section: {other}"),
         }
     }

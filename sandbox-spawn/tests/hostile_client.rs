@@ -89,7 +89,7 @@ fn garbage_calls() {
             throw(frames, kind, 0, &[], 0);
         });
     }
-    for payload in [&[][..], &[0], &[0, 1, 1], &[99], &[0, 0x80], &[0xff; 60_000]] {
+    for payload in [&[][..], &[0], &[0, 1, 1], &[99], &[0, 0x80], &vec![0xff; 60_000]] {
         refused(|frames| _ = throw(frames, kind::CALL, 0, payload, 0));
     }
     // A file that is none, one too many, and one that is missing.

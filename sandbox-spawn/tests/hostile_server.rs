@@ -125,7 +125,7 @@ fn answers_that_are_none() {
 }
 
 fn garbage() {
-    for payload in [&[][..], &[0], &[0, 0x80], &[0, 1, 1], &[99, 1], &[0xff; 60_000]] {
+    for payload in [&[][..], &[0], &[0, 0x80], &[0, 1, 1], &[99, 1], &vec![0xff; 60_000]] {
         let payload = payload.to_vec();
         breaks(move |frames, id| {
             throw(frames, kind::REPLY, id, &payload, 0);

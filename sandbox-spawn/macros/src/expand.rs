@@ -6,8 +6,8 @@ use syn::Result;
 
 use crate::{method::Method, trait_::Service};
 
-pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let service = Service::read(&arguments, item)?;
+pub(crate) fn service(arguments: &TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let service = Service::read(arguments, item)?;
     let item = &service.item;
     let (enums, server, client) = (enums(&service), server(&service), client(&service));
     Ok(quote!(#item #enums #server #client))
@@ -15,20 +15,15 @@ pub(crate) fn service(arguments: TokenStream, item: TokenStream) -> Result<Token
 
 /// The error type of a method's calls.
 fn error(method: &Method) -> TokenStream {
-    match &method.error {
-        Some(error) => quote!(#error),
-        None => quote!(::std::convert::Infallible),
-    }
+    method.error.as_ref().map_or_else(|| quote!(::std::convert::Infallible), |error| quote!(#error))
 }
 
 /// What the response of a method holds.
 fn response(method: &Method) -> TokenStream {
     let unit = syn::parse_quote!(());
     let value = if method.streams { &unit } else { &method.value };
-    match &method.error {
-        Some(error) => quote!(::std::result::Result<#value, #error>),
-        None => quote!(#value),
-    }
+    let result = |error| quote!(::std::result::Result<#value, #error>);
+    method.error.as_ref().map_or_else(|| quote!(#value), result)
 }
 
 fn enums(service: &Service) -> TokenStream {
@@ -200,9 +195,10 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
     };
     let called = result(if method.streams { what.clone() } else { quote!(#value) });
     let begun = result(what);
-    let answer = match &method.error {
-        Some(_) => quote!(__answer),
-        None => quote!(::std::result::Result::Ok(__answer)),
+    let answer = if method.error.is_some() {
+        quote!(__answer)
+    } else {
+        quote!(::std::result::Result::Ok(__answer))
     };
     // An enum with one variant has no other.
     let other = (service.methods.len() > 1).then(|| {

@@ -137,7 +137,7 @@ mod trait_;
 /// ```
 #[proc_macro_attribute]
 pub fn service(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::service(arguments.into(), item.into())
+    expand::service(&arguments.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

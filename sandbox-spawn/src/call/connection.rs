@@ -92,9 +92,9 @@ fn passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-fn soon(deadline: Option<Instant>) -> Option<Instant> {
+fn soon(deadline: Option<Instant>) -> Instant {
     let soon = Instant::now() + SLICE;
-    Some(deadline.map_or(soon, |deadline| deadline.min(soon)))
+    deadline.map_or(soon, |deadline| deadline.min(soon))
 }
 
 /// What a frame takes of the connection.
@@ -194,19 +194,29 @@ impl State {
     }
 }
 
-/// The sender's role, until it is dropped.
+/// The sender's role, until it is dropped or given back.
 struct Role<'a> {
     connection: &'a Connection,
     sender: Option<Box<FrameSender>>,
     id: u64,
 }
 
+impl Role<'_> {
+    fn give_back(&mut self, state: &mut State) {
+        if let Some(sender) = self.sender.take() {
+            state.sender = Some(sender);
+            state.post();
+            state.pass_on();
+        }
+    }
+}
+
 impl Drop for Role<'_> {
     fn drop(&mut self) {
-        let mut state = self.connection.lock();
-        state.sender = self.sender.take();
-        state.post();
-        state.pass_on();
+        if self.sender.is_some() {
+            let connection = self.connection;
+            self.give_back(&mut connection.lock());
+        }
     }
 }
 
@@ -254,6 +264,7 @@ impl Connection {
         mut ready: impl FnMut(&mut State) -> Result<T, Place>,
     ) -> Result<T, Failure> {
         let mut state = self.lock();
+        let mut waited = false;
         loop {
             let place = match ready(&mut state) {
                 Ok(done) => {
@@ -265,11 +276,13 @@ impl Connection {
             if let Some(dead) = &state.dead {
                 return Err(Failure(Why::Dead(dead.clone())));
             }
-            if passed(deadline) {
+            // The first time receiving finds it out.
+            if waited && passed(deadline) {
                 state.pass_on();
                 return Err(Failure(Why::Deadline));
             }
             state = self.step(state, deadline, place);
+            waited = true;
         }
     }
 
@@ -280,7 +293,7 @@ impl Connection {
         deadline: Option<Instant>,
         place: Place,
     ) -> Guard<'a> {
-        let deadline = if state.owed.is_empty() { deadline } else { soon(deadline) };
+        let deadline = if state.owed.is_empty() { deadline } else { Some(soon(deadline)) };
         let reads = !matches!(place, Place::Role);
         if let Some(mut receiver) = state.receiver.take_if(|_| reads) {
             drop(state);
@@ -353,6 +366,8 @@ impl Connection {
                         Ok(true) => {
                             state.exchange.enter(&frame, streams);
                             state.bytes = state.bytes.saturating_add(size(&frame));
+                            sender.reuse(frame);
+                            role.give_back(&mut state);
                             return Ok(id);
                         }
                         Ok(false) => {}
@@ -365,7 +380,7 @@ impl Connection {
                 if passed(deadline) {
                     return Err(Failure(Why::Deadline));
                 }
-                state = self.step(state, soon(deadline), Place::Room);
+                state = self.step(state, Some(soon(deadline)), Place::Room);
             }
         }
     }
@@ -382,7 +397,7 @@ impl Connection {
         })
     }
 
-    /// Nobody waits for the answer any more.
+    /// Nobody waits for the answer any more. Of a call that has ended it does nothing.
     pub(crate) fn abandon(&self, id: u64) {
         let mut state = self.lock();
         // Of a stream, credit may be owed still.
@@ -403,7 +418,7 @@ impl Connection {
                 (Some(receiver), _) => return receiver.close(),
                 (_, Some(sender)) => return sender.close(),
                 // Who has the sender's role finds the connection dead within a slice.
-                _ => state = self.step(state, soon(None), Place::Role),
+                _ => state = self.step(state, Some(soon(None)), Place::Role),
             }
         }
     }

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     thread::Thread,
 };
 
@@ -38,12 +39,42 @@ impl Waiter {
     }
 }
 
+/// A hash of the numbers of calls, which this end gives out itself.
+#[derive(Debug, Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio: neighbours differ in the upper bits too.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has come.
+    Sent,
+    /// Its stream has started.
+    Started,
+    /// All has come that will.
+    Ended,
+}
+
 #[derive(Debug)]
 struct Call {
     /// Its method streams.
     streams: bool,
-    started: bool,
-    ended: bool,
+    stage: Stage,
     abandoned: bool,
     /// How many items the server may still send.
     credit: u32,
@@ -59,7 +90,7 @@ struct Call {
 /// The calls that have no answer yet, or one that nobody has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
-    calls: HashMap<u64, Call>,
+    calls: HashMap<u64, Call, BuildHasherDefault<Number>>,
     unanswered: VecDeque<u64>,
     next: u64,
     /// Descriptors in the calls without an answer.
@@ -92,8 +123,7 @@ impl Exchange {
         self.unanswered.push_back(id);
         let call = Call {
             streams,
-            started: false,
-            ended: false,
+            stage: Stage::Sent,
             abandoned: false,
             credit: if streams { wire::WINDOW } else { 0 },
             taken: 0,
@@ -117,22 +147,22 @@ impl Exchange {
             return Err("an answer to what was not asked");
         };
         let ends = match frame.kind() {
-            wire::REPLY if !call.started => true,
-            wire::STARTED if call.streams && !call.started => {
-                call.started = true;
+            wire::REPLY if call.stage == Stage::Sent => true,
+            wire::STARTED if call.streams && call.stage == Stage::Sent => {
+                call.stage = Stage::Started;
                 false
             }
-            wire::ITEM if call.started => {
+            wire::ITEM if call.stage == Stage::Started => {
                 call.credit = call.credit.checked_sub(1).ok_or("more items than were asked for")?;
                 false
             }
-            wire::END if call.started && is_empty(&frame) => true,
+            wire::END if call.stage == Stage::Started && is_empty(&frame) => true,
             wire::CANCELLED if call.abandoned && is_empty(&frame) => true,
             wire::PANICKED | wire::UNSENDABLE => true,
             _ => return Err("an answer that is none to this call"),
         };
         if ends {
-            call.ended = true;
+            call.stage = Stage::Ended;
             self.lent -= call.lent;
             self.unanswered.pop_front();
         }
@@ -160,14 +190,14 @@ impl Exchange {
         let frame = call.first.take().or_else(|| call.rest.pop_front())?;
         self.kept -= count(&frame);
         let mut credit = None;
-        if frame.kind() == wire::ITEM && !call.ended {
+        if frame.kind() == wire::ITEM && call.stage != Stage::Ended {
             call.taken += 1;
             if call.taken >= wire::WINDOW / 2 {
                 call.credit += call.taken;
                 credit = Some(std::mem::take(&mut call.taken));
             }
         }
-        if call.ended && call.rest.is_empty() {
+        if call.stage == Stage::Ended && call.rest.is_empty() {
             self.calls.remove(&id);
         }
         Some((frame, credit))
@@ -181,7 +211,7 @@ impl Exchange {
         call.rest = VecDeque::new();
         call.waiter = None;
         call.abandoned = true;
-        if call.ended {
+        if call.stage == Stage::Ended {
             self.calls.remove(&id);
             return false;
         }

@@ -181,10 +181,11 @@ impl Inbox {
         value: &T,
     ) -> Result<bool, Error> {
         let unsent = match self.frames.encode(kind, self.current.id, value) {
-            Ok(frame) => match self.send_frame(&frame) {
-                Err(error @ (Error::TooLarge { .. } | Error::TooManyDescriptors { .. })) => error,
-                other => return other.map(|()| true),
-            },
+            Ok(frame) => {
+                let sent = self.send_frame(&frame);
+                self.frames.reuse(frame);
+                return sent.map(|()| true);
+            }
             Err(error) => error,
         };
         let reason = wire::cut(unsent.to_string());

@@ -43,7 +43,7 @@ pub struct Items<T, E> {
     decode: Decode<(), E>,
     started: bool,
     ended: bool,
-    items: PhantomData<fn() -> T>,
+    of: PhantomData<fn() -> T>,
 }
 
 impl<T, E> Items<T, E> {
@@ -53,8 +53,8 @@ impl<T, E> Items<T, E> {
         deadline: Option<Instant>,
         decode: Decode<(), E>,
     ) -> Self {
-        let pending = Pending { connection, id, deadline };
-        Self { pending, decode, started: false, ended: false, items: PhantomData }
+        let pending = Pending::new(connection, id, deadline);
+        Self { pending, decode, started: false, ended: false, of: PhantomData }
     }
 
     /// Waits until the method has returned its stream.
@@ -122,7 +122,7 @@ impl<T: DeserializeOwned, E> Iterator for Items<T, E> {
         self.ended = !matches!(item, Some(Ok(_)));
         if self.ended {
             // Also where the deadline has passed: the worker need not go on.
-            self.pending.connection.abandon(self.pending.id);
+            self.pending.give_up();
         }
         item
     }

@@ -49,7 +49,7 @@ impl<T, E> Reply<T, E> {
         deadline: Option<Instant>,
         decode: Decode<T, E>,
     ) -> Self {
-        Self { pending: Pending { connection, id, deadline }, decode }
+        Self { pending: Pending::new(connection, id, deadline), decode }
     }
 
     /// Waits for the answer, until the deadline that the call has been sent with.
@@ -57,8 +57,10 @@ impl<T, E> Reply<T, E> {
     /// # Errors
     ///
     /// All but [`CallError::Unsent`].
-    pub fn wait(self) -> Result<T, CallError<E>> {
+    pub fn wait(mut self) -> Result<T, CallError<E>> {
         let frame = self.pending.next()?;
+        // Whatever it says, it is the end.
+        self.pending.ended = true;
         if frame.kind() == wire::REPLY {
             self.pending.decode(frame, self.decode)
         } else {
@@ -77,15 +79,29 @@ impl<T, E> fmt::Debug for Reply<T, E> {
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) id: u64,
-    pub(crate) deadline: Option<Instant>,
+    id: u64,
+    deadline: Option<Instant>,
+    /// There is nothing to give up any more.
+    ended: bool,
 }
 
 impl Pending {
+    pub(crate) fn new(connection: Arc<Connection>, id: u64, deadline: Option<Instant>) -> Self {
+        Self { connection, id, deadline, ended: false }
+    }
+
     /// The next frame that belongs to it.
     pub(crate) fn next<E>(&self) -> Result<Frame, CallError<E>> {
         let received = self.connection.receive(self.id, self.deadline);
         received.map_err(|failure| self.connection.error(failure, self.deadline))
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn give_up(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            self.connection.abandon(self.id);
+        }
     }
 
     /// Decodes a response.
@@ -126,6 +142,6 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.connection.abandon(self.id);
+        self.give_up();
     }
 }

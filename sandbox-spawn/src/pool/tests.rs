@@ -175,7 +175,7 @@ fn a_dead_worker_is_started_again_with_a_back_off() {
     // The first time at once; then after 10, 20, 35, 35 milliseconds.
     for (number, millis) in [0, 10, 20, 35, 35].into_iter().enumerate() {
         if millis > 0 {
-            clock.advance(Duration::from_millis(millis) - Duration::from_nanos(1));
+            clock.advance(Duration::from_nanos(millis * 1_000_000 - 1));
             assert!(matches!(pool.try_call(ask(ECHO, "")), Err(PoolError::Full)));
             clock.advance(Duration::from_nanos(1));
         }

@@ -6,14 +6,14 @@ use super::*;
 
 /// The message for a trait.
 fn refused(item: TokenStream) -> String {
-    match service(TokenStream::new(), item) {
+    match service(&TokenStream::new(), item) {
         Ok(expanded) => panic!("accepted: {expanded}"),
         Err(error) => error.to_string(),
     }
 }
 
 /// The message for a method.
-fn method(function: TokenStream) -> String {
+fn method(function: &TokenStream) -> String {
     refused(quote!(trait Wrong { #function }))
 }
 
@@ -83,7 +83,7 @@ fn a_service_is_a_plain_trait_of_methods() {
     ));
     assert!(twice.contains("`a_b` and `aB`"), "{twice}");
     let error = service(
-        quote!(name = 1),
+        &quote!(name = 1),
         quote!(
             trait Fine {
                 fn a(&self);
@@ -111,7 +111,7 @@ fn a_method_is_not_generic() {
                 Self: Sized;
         ),
     ] {
-        assert!(method(generic).contains("not generic"));
+        assert!(method(&generic).contains("not generic"));
     }
 }
 
@@ -140,7 +140,7 @@ fn a_method_takes_self_by_reference() {
             fn a(&'static self);
         ),
     ] {
-        assert!(method(receiver).contains("`&self` or `&mut self`"));
+        assert!(method(&receiver).contains("`&self` or `&mut self`"));
     }
 }
 
@@ -175,7 +175,7 @@ fn values_are_owned() {
             fn a(&self) -> Stream<'_, &'static str>;
         ),
     ] {
-        assert!(method(reference).contains("owned"));
+        assert!(method(&reference).contains("owned"));
     }
 }
 
@@ -198,16 +198,16 @@ fn types_are_those_that_both_ends_know() {
             fn a(&self) -> impl Iterator<Item = u32>;
         ),
     ] {
-        assert!(method(unknown).contains("both ends know"));
+        assert!(method(&unknown).contains("both ends know"));
     }
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self) -> Option<Self>;
         ))
         .contains("`Self`")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self, b: Self::Item);
         ))
         .contains("`Self`")
@@ -227,48 +227,48 @@ fn a_method_is_a_plain_function_with_named_arguments() {
             extern "C" fn a(&self);
         ),
     ] {
-        assert!(method(special).contains("plain function"));
+        assert!(method(&special).contains("plain function"));
     }
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self) {}
         ))
         .contains("no body")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             #[cfg(test)]
             fn a(&self);
         ))
         .contains("same methods")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self, (b, c): (u8, u8));
         ))
         .contains("a name and a type")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self, _: u8);
         ))
         .contains("a name and a type")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self) -> io::Result<u8>;
         ))
         .contains("written out")
     );
     assert!(
-        method(quote!(
+        method(&quote!(
             fn a(&self) -> Stream;
         ))
         .contains("one type")
     );
     for reserved in crate::method::RESERVED {
         let name = quote::format_ident!("{reserved}");
-        assert!(method(quote!(fn #name(&self);)).contains("of its own"));
+        assert!(method(&quote!(fn #name(&self);)).contains("of its own"));
     }
 }
 
@@ -282,7 +282,7 @@ fn the_enums_are_plain() {
             fn some(&self) -> Result<Stream<'_, u32>, u8>;
         }
     };
-    let expanded = service(TokenStream::new(), item).expect("a service").to_string();
+    let expanded = service(&TokenStream::new(), item).expect("a service").to_string();
     let requests = quote!(
         pub enum DividerRequest {
             Divide { number: u32, by: u32 },
