@@ -4,6 +4,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
+mod ask;
 mod calls;
 mod channel;
 mod enter;
@@ -12,6 +13,7 @@ mod fixture;
 mod peers;
 mod program;
 mod service;
+mod supervisor;
 mod sys;
 mod table;
 
@@ -50,6 +52,11 @@ fn print_host() {
 fn main() -> Result<()> {
     sys::close_inherited()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [word, base] = &arguments[..]
+        && word == supervisor::WITHIN
+    {
+        return supervisor::time_calls(Path::new(base));
+    }
     let [programs, rounds, sections @ ..] = &arguments[..] else {
         bail!("started by `cargo xtask bench`, which passes what it needs");
     };
@@ -65,6 +72,7 @@ fn main() -> Result<()> {
                 channel::print(rounds)?;
                 service::print(rounds)?;
             }
+            "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Printed {
     pub(crate) programs: BTreeMap<(String, usize), Vec<Insn>>,
     /// Microseconds that compiling takes.
     pub(crate) compiling: BTreeMap<(String, usize), f64>,
+    /// Instructions that calls execute, typically and at worst, by the library's interpreter.
+    pub(crate) executed: BTreeMap<usize, (usize, usize)>,
     /// Calls that are allowed whatever their arguments.
     pub(crate) free: Vec<i64>,
     /// Calls whose arguments decide.
@@ -37,6 +39,10 @@ impl Printed {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["free", number] => printed.free.push(number.parse()?),
                 ["conditional", number] => printed.conditional.push(number.parse()?),
+                ["executed", grants, typical, worst] => {
+                    let executed = (typical.parse()?, worst.parse()?);
+                    printed.executed.insert(grants.parse()?, executed);
+                }
                 ["compile", level, grants, micros] => {
                     printed.compiling.insert((level.to_owned(), grants.parse()?), micros.parse()?);
                 }

@@ -216,3 +216,90 @@ pub(crate) fn landlock(abi: libc::c_long, directories: &[RawFd]) -> io::Result<(
     check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) })?;
     owned(ruleset).map(drop)
 }
+
+/// open(2) for reading.
+pub(crate) fn open_file(path: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: the path is a C string.
+    owned(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }.into())
+}
+
+/// read(2) to the end.
+pub(crate) fn read_all(fd: RawFd) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        match read(fd, &mut buffer) {
+            0 => return Ok(()),
+            -1 => return Err(io::Error::last_os_error()),
+            _ => {}
+        }
+    }
+}
+
+/// fstatfs(2), whatever it says.
+pub(crate) fn fstatfs(fd: RawFd) {
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `stat` is what fstatfs writes.
+    unsafe { libc::fstatfs(fd, stat.as_mut_ptr()) };
+}
+
+/// getsockopt(2) of an integer.
+pub(crate) fn socket_option(fd: RawFd, option: libc::c_int) {
+    let (mut value, mut len): (libc::c_int, libc::socklen_t) = (0, 4);
+    // SAFETY: `value` is four bytes long, as `len` says.
+    unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut len);
+    }
+}
+
+/// `PROCMAP_QUERY` for the next shared mapping of a file: where it ends.
+pub(crate) fn next_mapping(maps: RawFd, address: u64) -> io::Result<Option<u64>> {
+    // `struct procmap_query`: size, flags, address, and from the fifth word on what is answered.
+    let mut query = [0_u64; 13];
+    (query[0], query[1], query[2]) = (104, 0x38, address);
+    // SAFETY: the structure is that long, and names no other memory.
+    match check(unsafe { libc::ioctl(maps, 0xc068_6611, query.as_mut_ptr()) }.into()) {
+        Ok(_) => Ok(Some(query[4])),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// statx(2) for the number of the mount that is never used again.
+pub(crate) fn mount_of(fd: RawFd) -> io::Result<u64> {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the path is a C string, and the kernel writes a `struct statx`.
+    check(unsafe {
+        let (path, at) = (c"".as_ptr(), stat.as_mut_ptr());
+        libc::syscall(libc::SYS_statx, fd, path, libc::AT_EMPTY_PATH, 0x4000, at)
+    })?;
+    // SAFETY: zeroed before and filled by the kernel; it is made of numbers.
+    Ok(unsafe { stat.assume_init() }.stx_mnt_id)
+}
+
+/// listmount(2), up to 256.
+pub(crate) fn mounts_beneath(mount: u64) -> io::Result<Vec<u64>> {
+    let (request, mut mounts) = ([24, mount, 0], vec![0_u64; 256]);
+    // SAFETY: the kernel reads the three words and writes no more than there is room for.
+    let count = check(unsafe {
+        let at = mounts.as_mut_ptr();
+        libc::syscall(458, request.as_ptr(), at, mounts.len(), 0)
+    })?;
+    mounts.truncate(usize::try_from(count).unwrap_or(0));
+    Ok(mounts)
+}
+
+/// statmount(2) for the type of the file system.
+pub(crate) fn mount_kind(mount: u64) {
+    let (request, mut state) = ([24, mount, 1], [0_u64; 64]);
+    // SAFETY: the kernel reads the three words and writes no more than 512 bytes.
+    unsafe { libc::syscall(457, request.as_ptr(), state.as_mut_ptr(), 512, 0) };
+}
+
+/// readlinkat(2), whatever it says.
+pub(crate) fn link(directory: RawFd, name: &CStr) {
+    let mut path = [0_u8; 256];
+    // SAFETY: the name is a C string, and the kernel writes no more than the path has room for.
+    unsafe {
+        libc::readlinkat(directory, name.as_ptr(), path.as_mut_ptr().cast(), path.len());
+    }
+}

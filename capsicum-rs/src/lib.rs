@@ -18,6 +18,9 @@ mod containment;
 mod error;
 mod explain;
 mod fcntls;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ioctls;
 mod limit;
 mod limits;

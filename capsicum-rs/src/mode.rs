@@ -44,6 +44,7 @@ pub fn enter() -> Result<Entered, Error> {
         ceiling: Limits::ALL,
         require: None,
         prefer: None,
+        broker: false,
         best_effort: false,
     })
 }

@@ -7,7 +7,7 @@
 //! `io_uring`, keyrings, tracing, 32-bit entry, execution of anonymous memory, and every system
 //! call that the table does not know. Refusals are `EPERM`, which such programs understand.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::{Error, Rights, sys};
 
@@ -56,6 +56,7 @@ bitflags::bitflags! {
 #[must_use = "nothing is confined before `enter`"]
 pub struct Program<'fd> {
     names: Names,
+    supervised: Names,
     beneath: Vec<(BorrowedFd<'fd>, Rights)>,
     without_landlock: bool,
 }
@@ -63,7 +64,7 @@ pub struct Program<'fd> {
 impl<'fd> Program<'fd> {
     /// A program that may use these kinds of names.
     pub fn new(names: Names) -> Self {
-        Self { names, beneath: Vec::new(), without_landlock: false }
+        Self { names, supervised: Names::empty(), beneath: Vec::new(), without_landlock: false }
     }
 
     /// Lets Landlock pass what these rights say beneath this directory, or on this file.
@@ -72,6 +73,21 @@ impl<'fd> Program<'fd> {
     /// `SYMLINKAT`, `MKFIFOAT`, `MKNODAT`, `BINDAT`, `FEXECVE` and `IOCTL` have a meaning here.
     pub fn beneath(mut self, fd: &'fd impl AsFd, rights: Rights) -> Self {
         self.beneath.push((fd.as_fd(), rights));
+        self
+    }
+
+    /// Leaves the calls that use these kinds of names to a supervisor: another process, which the
+    /// program cannot reach, and which reads [`Confined::listener`].
+    ///
+    /// [`Names::METADATA`] and [`Names::ATTRIBUTES`] can be left to one. It gets each call as
+    /// seccomp_unotify(2) has it, looks up the path itself, and answers. It must never let a call go on in the
+    /// kernel (`SECCOMP_USER_NOTIF_FLAG_CONTINUE`), since the program can change what a path in its memory says.
+    ///
+    /// Two calls of `METADATA` pass, since no other process could do them: chdir(2), which changes
+    /// nothing but where paths start that are held themselves, and mincore(2). Without a supervisor
+    /// that lives, the calls fail with `ENOSYS`.
+    pub fn supervised(mut self, names: Names) -> Self {
+        self.supervised = names;
         self
     }
 
@@ -89,7 +105,8 @@ impl<'fd> Program<'fd> {
     /// [`Error::Unenforceable`] where the kernel lacks seccomp filters or Landlock ABI 3, and on
     /// FreeBSD, where capability mode does not admit such programs; also for [`Names::SIGNALS`]
     /// where Landlock does not hold signals (before ABI 6), unless
-    /// [`without_landlock`](Self::without_landlock) says that something else does. [`Error::Threaded`] with more
+    /// [`without_landlock`](Self::without_landlock) says that something else does; and for
+    /// [`supervised`](Self::supervised) names where another supervisor listens already. [`Error::Threaded`] with more
     /// than one thread.
     ///
     /// Everything that can be known is checked before the first change. If the kernel refuses the
@@ -97,6 +114,7 @@ impl<'fd> Program<'fd> {
     pub fn enter(self) -> Result<Confined, Error> {
         sys::confine(&sys::Confinement {
             names: self.names,
+            supervised: self.supervised,
             beneath: self.beneath.iter().map(|(fd, rights)| (fd.as_raw_fd(), *rights)).collect(),
             without_landlock: self.without_landlock,
         })
@@ -104,11 +122,14 @@ impl<'fd> Program<'fd> {
 }
 
 /// How a program was confined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Confined {
     /// The ABI of Landlock that holds its paths; `None` where there is none.
     pub landlock: Option<u32>,
     /// How many instructions the filter has.
     pub filter_len: usize,
+    /// Where a supervisor hears of the calls that are left to it; close-on-exec. The program must
+    /// not keep it: whoever has it answers for the program.
+    pub listener: Option<OwnedFd>,
 }

@@ -43,6 +43,12 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// last paragraph says of Landlock's confusions concerns only directories that arrive over a socket
 /// after entering. Files of other users show the owner 65534 where that took a user namespace.
 ///
+/// Capability mode limits what is reached, not how much of it is used. What all processes of a user
+/// have in common can be used up: inotify instances, memory for pipes, pending signals, processes.
+/// Children may outlive the process that started them. Limits (setrlimit(2)), a user of its own and
+/// [`ProcessDescriptor`](crate::ProcessDescriptor) are for that. Linux: no process takes a real-time
+/// scheduler or a negative nice value.
+///
 /// Signals reach the processes that entered together, by Landlock (ABI 6). Where a descriptor of a
 /// process may be used to kill it ([`PDKILL`](crate::Rights::PDKILL)), Landlock would forbid that
 /// too, so that then, as without Landlock, only descriptors send signals: kill(2) and raise(3) are
@@ -68,6 +74,7 @@ pub struct Sandbox<'fd> {
     ceiling: Limits,
     require: Option<Containment>,
     prefer: Option<Containment>,
+    broker: bool,
     best_effort: bool,
 }
 
@@ -78,6 +85,7 @@ impl Default for Sandbox<'_> {
             ceiling: Limits::NONE,
             require: None,
             prefer: None,
+            broker: false,
             best_effort: false,
         }
     }
@@ -115,6 +123,24 @@ impl<'fd> Sandbox<'fd> {
     /// the reason is then in [`Entered::missing`].
     pub fn prefer(mut self, level: Containment) -> Self {
         self.prefer = Some(level);
+        self
+    }
+
+    /// Has a process outside of the sandbox open what lies beneath directories that arrive later.
+    ///
+    /// On Linux a directory that is received over a socket after entering leads nowhere: Landlock has
+    /// no rule for it. With a broker, `openat` on a descriptor that was not granted, and that the
+    /// ceiling gives [`LOOKUP`](crate::Rights::LOOKUP) and what else the flags need, is answered by
+    /// that process: the path is looked up beneath the directory, on its own mount and not on procfs,
+    /// and what was opened has the ceiling. Other calls by path stay as they are, and what was
+    /// granted is opened without the broker. It has the user, groups and capabilities of the
+    /// caller, and opens nothing for a process that has others; it ends when no process of the
+    /// sandbox is left. If it is killed, such calls fail with `ENOSYS`. It costs a fork(2) to start.
+    ///
+    /// It needs Linux 5.14, [`Containment::Landlock`] and one thread; what is missing is an error. On
+    /// FreeBSD the kernel does all this, and there is no such process. See seccomp_unotify(2).
+    pub fn broker(mut self) -> Self {
+        self.broker = true;
         self
     }
 
@@ -178,6 +204,7 @@ impl<'fd> Sandbox<'fd> {
             ceiling: self.ceiling.clone(),
             require: self.require,
             prefer: self.prefer,
+            broker: self.broker,
             best_effort: self.best_effort,
         }
     }

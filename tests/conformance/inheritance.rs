@@ -48,13 +48,17 @@ pub(crate) fn cases() -> Vec<Case> {
                 .join()
                 .map_err(|_| "the thread panicked".to_owned())?
         }),
-        Case::new("a thread that started before is in capability mode", |_| {
+        Case::new("a thread that started before is in capability mode", |scene| {
+            let all = restricts_threads();
             let (go, thread) = waiting_thread(confined);
             // FreeBSD has no ceiling for descriptors that another thread may be opening.
             let ceiling = if FREEBSD { Limits::ALL } else { Limits::NONE };
             let entered = works("enter", Sandbox::new().ceiling(ceiling).enter())?;
             // What Landlock cannot do for the other thread, it is not said to do.
-            let level = if FREEBSD { Containment::Capsicum } else { Containment::Descriptors };
+            let level = match scene.level {
+                level if FREEBSD || all => level,
+                _ => Containment::Descriptors,
+            };
             ensure(entered.containment == level, format!("{entered:?}"))?;
             confined()?;
             works("waking", go.send(()))?;
@@ -68,7 +72,7 @@ pub(crate) fn cases() -> Vec<Case> {
             works("waking", go.send(()))?;
             thread.join().map_err(|_| "the thread panicked".to_owned())?
         }),
-        Case::new("entering with lookups in a threaded process is an error on Linux", threaded),
+        Case::new("lookups in a threaded process are held in all threads, or an error", threaded),
     ];
     if FREEBSD {
         cases.push(Case::new("a ceiling in a threaded process is an error", |_| {
@@ -114,18 +118,38 @@ fn readable_only(file: &impl std::os::fd::AsRawFd) -> Outcome {
     Ok(Done::Held)
 }
 
+/// Whether Landlock restricts all threads at once, from ABI 8 on.
+fn restricts_threads() -> bool {
+    let support = capsicum_rs::Support::probe();
+    let landlock = support.mechanisms.iter().find(|found| found.name == "landlock(7)");
+    let abi =
+        landlock.and_then(|found| found.state.as_ref().ok()?.strip_prefix("ABI ")?.parse().ok());
+    abi.is_some_and(|abi: u32| abi >= 8)
+}
+
+/// What was granted in one thread holds in another.
+fn beneath(dir: &impl std::os::fd::AsRawFd) -> Outcome {
+    confined()?;
+    let outside = raw::openat(dir.as_raw_fd(), OUTSIDE, libc::O_RDONLY);
+    refused("open outside", outside, &[libc::EACCES, ECAPMODE])?;
+    Ok(Done::Held)
+}
+
 fn threaded(scene: &Scene) -> Outcome {
     let dir = works("directory", scene.directory("dir"))?;
-    let (go, thread) = waiting_thread(|| Ok(Done::Held));
+    let copy = raw::Number::of(&dir);
+    let all = restricts_threads();
+    let other = move || if sandboxed() { beneath(&copy) } else { Ok(Done::Held) };
+    let (go, thread) = waiting_thread(other);
     let ceiling = if FREEBSD { Limits::ALL } else { Limits::NONE };
     let grant = Rights::LOOKUP | Rights::READ;
     let result = level::sandbox().ceiling(ceiling).grant(&dir, grant).enter();
     let outcome = match (result, scene.level) {
         (Ok(_), Containment::Capsicum) => confined(),
-        (
-            Err(Error::Threaded { threads, .. }),
-            Containment::Landlock | Containment::Directories,
-        ) => {
+        (Ok(_), Containment::Landlock) if all => beneath(&dir),
+        (Err(Error::Threaded { threads, .. }), level)
+            if level == Containment::Directories || level == Containment::Landlock && !all =>
+        {
             ensure(threads == 2, format!("it counted {threads} threads"))?;
             ensure(!sandboxed(), "in capability mode after an error")?;
             Ok(Done::Held)

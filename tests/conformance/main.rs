@@ -14,6 +14,8 @@
     reason = "descriptors, requests and flags have C's types, which differ between the systems"
 )]
 
+#[cfg(target_os = "linux")]
+mod broker;
 mod coverage;
 mod errors;
 mod exec;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         ("explanations", explain::cases()),
         #[cfg(target_os = "linux")]
         ("the private root", root::cases()),
+        #[cfg(target_os = "linux")]
+        ("directories that arrive", broker::cases()),
     ]
     .into_iter()
     .flat_map(|(group, cases)| cases.into_iter().map(move |case| harness::Case { group, ..case }))

@@ -5,13 +5,24 @@
 //! user. The last line is `N passed, N failed, N skipped`.
 
 #[cfg(target_os = "linux")]
+mod attacks;
+#[cfg(target_os = "linux")]
+#[macro_use]
+mod attempt;
+#[cfg(target_os = "linux")]
+mod campaign;
+#[cfg(target_os = "linux")]
 mod harness;
 #[cfg(target_os = "linux")]
 mod identity;
 #[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
+mod native;
+#[cfg(target_os = "linux")]
 mod paths;
+#[cfg(target_os = "linux")]
+mod peers;
 #[cfg(target_os = "linux")]
 mod processes;
 #[cfg(target_os = "linux")]
@@ -20,6 +31,12 @@ mod raw;
 mod run;
 #[cfg(target_os = "linux")]
 mod sockets;
+#[cfg(target_os = "linux")]
+mod stage;
+#[cfg(target_os = "linux")]
+mod tsv;
+#[cfg(target_os = "linux")]
+mod verdict;
 
 use std::process::ExitCode;
 

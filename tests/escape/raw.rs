@@ -91,6 +91,12 @@ impl Page {
         }
     }
 
+    /// Gives the memory back.
+    pub(crate) fn unmap(self) {
+        // SAFETY: `self` is the one that has its address, and is gone.
+        unsafe { libc::munmap(self.at.cast(), Self::SIZE) };
+    }
+
     pub(crate) fn read(&self) -> (u8, String) {
         // SAFETY: within the page; the writer has ended.
         let bytes = unsafe { std::slice::from_raw_parts(self.at, Self::SIZE) };
@@ -119,6 +125,20 @@ pub(crate) fn ended(pid: libc::pid_t) -> Option<i32> {
     (waited == pid).then_some(status)
 }
 
+/// Ends what is left of an attack's group, of which all are or become this process's children.
+pub(crate) fn end_group(group: libc::pid_t) {
+    kill(-group, libc::SIGKILL);
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(-group, ptr::null_mut(), libc::__WALL) } > 0 {}
+}
+
+/// waitpid(2) of any child that has ended, whatever signal its end was to send.
+pub(crate) fn any_ended() -> Option<libc::pid_t> {
+    // SAFETY: no status is asked for.
+    let pid = unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
+    (pid > 0).then_some(pid)
+}
+
 /// waitpid(2)
 pub(crate) fn wait(pid: libc::pid_t) -> i32 {
     let mut status = 0;
@@ -137,6 +157,8 @@ pub(crate) fn become_user(id: u32) -> io::Result<()> {
     call(libc::SYS_setgroups, &[0, 0])?;
     call(libc::SYS_setresgid, &[id as usize; 3])?;
     call(libc::SYS_setresuid, &[id as usize; 3])?;
+    // As a program that was started by that user: procfs shows it to itself.
+    call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as usize, 1])?;
     Ok(())
 }
 

@@ -30,6 +30,8 @@ enum Section {
     Enter,
     /// The programs
     Filter,
+    /// Calls that a supervisor answers, and `git status`
+    Supervisor,
     /// Channels, beside the bare socket and another library; only where it is named
     Channel,
 }
@@ -55,6 +57,10 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
 
     let printed = target.join("programs");
     if !channel {
+        // What is supervised is run by the command.
+        let mut wrapper = workspace.cargo();
+        let build = ["build", "--release", "--locked", "--package=sandbox-spawn-cli"];
+        command::run(wrapper.args(build))?;
         // The programs come from the library's own tests, which see its compiler.
         let mut cost = workspace.cargo();
         cost.args(["test", "--release", "--package=capsicum-rs", "--lib", "--"]);
@@ -69,6 +75,8 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     };
     let mut run = Command::new(target.join("release/capsicum-bench"));
     run.arg(&printed).arg(options.rounds.to_string());
+    run.env("CAPSICUM_BENCH_COMMAND", workspace.target.join("release/sandbox-spawn"));
+    run.env("CAPSICUM_BENCH_WORKSPACE", &workspace.root);
     for section in Section::value_variants().iter().filter(|section| named(section)) {
         run.arg(section.to_possible_value().context("a hidden section")?.get_name());
     }
@@ -114,7 +122,8 @@ fn text(figures: &str, rounds: u32) -> Result<String> {
         "on the machine that it names. *Bare* is the same call without a sandbox, *ours* after\n\
          `Sandbox::enter`. The other columns are the same allowlist with the same checks of\n\
          descriptors, compiled by `seccompiler` and by libseccomp, as it comes and with its search\n\
-         tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\n",
+         tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\
+         The last two tables are of programs under `sandbox-spawn run`.\n\n",
     );
     writeln!(page, "```text\n{}\n```", figures.trim())?;
     Ok(page)

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use run_tests::Tally;
 
-use crate::{command, deny, freebsd, matrix, test, workspace::Workspace};
+use crate::{command, deny, escapes, freebsd, matrix, test, workspace::Workspace};
 
 /// Which stages to run.
 #[derive(clap::Args, Debug)]
@@ -35,6 +35,8 @@ enum Stage {
     Test,
     /// docs/SUPPORT.md is what the conformance suite shows
     Matrix,
+    /// docs/ESCAPES.md is what the escape suite shows
+    Escapes,
     /// The examples in the documentation
     Doctests,
     /// The documentation builds without a warning
@@ -90,6 +92,7 @@ impl Stage {
             }
             Self::Test => return test::stage(workspace).map(Some),
             Self::Matrix => matrix::check(workspace)?,
+            Self::Escapes => escapes::check(workspace)?,
             Self::Doctests => return Ok(Some(test::doctest_stage(workspace))),
             Self::Docs => {
                 let mut cargo = workspace.cargo();

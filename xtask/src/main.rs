@@ -9,6 +9,7 @@ mod cargo;
 mod ci;
 mod command;
 mod deny;
+mod escapes;
 mod freebsd;
 mod matrix;
 mod mutate;
@@ -35,6 +36,8 @@ enum Subcommands {
     Mutate(mutate::Options),
     /// Write docs/SUPPORT.md from a run of the conformance suite
     Matrix(matrix::Options),
+    /// Write docs/ESCAPES.md from a run of the escape suite
+    Escapes(escapes::Options),
     /// Measure what the sandbox costs, beside the bare kernel and two other filter compilers
     Bench(bench::Options),
     /// Build for FreeBSD on this host
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Subcommands::Ci(options) => ci::command(&workspace, &options),
         Subcommands::Mutate(options) => mutate::command(&workspace, &options),
         Subcommands::Matrix(options) => matrix::command(&workspace, &options),
+        Subcommands::Escapes(options) => escapes::command(&workspace, &options),
         Subcommands::Bench(options) => bench::command(&workspace, &options),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });

@@ -127,7 +127,8 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     println!("{count} mutants; the unit tests first");
     // Compiler and model both read the table, so that their agreement notices nothing; nor should
     // what a program costs.
-    let arguments = &["sys::linux::tests", "--skip", "agree", "--skip", "tests::cost"];
+    let arguments =
+        &["sys::linux::tests", "--skip", "agree", "--skip", "jumps", "--skip", "tests::cost"];
     let survivors = Judge { path: unit, arguments }.survivors(mutants)?;
     println!("{} left; now the conformance suite", survivors.len());
     let conformance = find("sandbox-tests", Kind::Test, "conformance")?;

@@ -37,7 +37,8 @@ impl fmt::Display for Rights {
             write!(f, "{separator}{name}")?;
             separator = "|";
         }
-        Ok(())
+        // Parts of rights, as a difference may leave them, allow nothing.
+        if separator.is_empty() { f.write_str("NONE") } else { Ok(()) }
     }
 }
 
@@ -98,6 +99,13 @@ mod tests {
         }
         assert_eq!("NONE".parse(), Ok(Rights::NONE));
         assert_eq!("ALL".parse(), Ok(Rights::ALL));
+    }
+
+    #[test]
+    fn parts_of_rights_are_printed_as_nothing() {
+        let part = Rights::MKDIRAT.difference(Rights::LOOKUP);
+        assert_eq!(part.to_string(), "NONE");
+        assert_eq!((part | Rights::READ).to_string(), "READ");
     }
 
     #[test]

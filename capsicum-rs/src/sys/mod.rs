@@ -34,6 +34,9 @@ pub(crate) struct Request {
     /// The level to reach where the host offers it.
     #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "it has one level"))]
     pub(crate) prefer: Option<Containment>,
+    /// Whether a broker opens what lies beneath directories that arrive later.
+    #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "the kernel needs none"))]
+    pub(crate) broker: bool,
     /// Whether to enter where not everything that was asked for is to be had.
     pub(crate) best_effort: bool,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Request {
 pub(crate) struct Confinement {
     /// The names that the filter leaves alone.
     pub(crate) names: Names,
+    /// The names that a supervisor answers for.
+    pub(crate) supervised: Names,
     /// What Landlock passes.
     pub(crate) beneath: Vec<(RawFd, Rights)>,
     /// Whether a kernel without Landlock will do.

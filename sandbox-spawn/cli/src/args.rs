@@ -55,9 +55,11 @@ Levels, best first:
   directories  a private root with just the granted paths, private process ids, IPC and network
                (nothing to connect to), with Landlock and a filter of system calls on top. Needs
                user namespaces, or root.
-  landlock     Landlock and the filter alone, where namespaces are not to be had. The names and
-               the metadata of other files can be seen; chmod, chown, utimes and setxattr are
-               refused everywhere; one line on standard error says so.
+  landlock     Landlock and the filter, where namespaces are not to be had, and a supervisor that
+               answers what Landlock does not see: stat, chmod and their like. Whether a name is
+               taken by another file can be seen. Where there can be no supervisor, the metadata of
+               other files can be seen too, and chmod, chown, utimes and setxattr are refused
+               everywhere. One line on standard error says which.
 Neither to be had: nothing is run.
 
 Exit codes:

@@ -17,7 +17,7 @@ pub(crate) fn doctor() -> Result<u8, Error> {
     Ok(u8::from(levels.iter().all(|(_, state)| state.is_err())))
 }
 
-type Levels = [(crate::args::Level, Result<&'static str, String>)];
+type Levels = [(crate::args::Level, Result<String, String>)];
 
 fn describe(levels: &Levels, support: &Support) -> String {
     let mut text = format!("{}\n\nsandbox-spawn run, best level first:\n", support.system);

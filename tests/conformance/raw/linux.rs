@@ -147,6 +147,34 @@ pub(crate) fn statx(dir: RawFd, path: &CStr) -> io::Result<i64> {
     check(unsafe { libc::syscall(libc::SYS_statx, dir, path.as_ptr(), libc::AT_EMPTY_PATH, 0, at) })
 }
 
+/// openat(2) with a mode.
+pub(crate) fn openat_mode(dir: RawFd, path: &CStr, flags: c_int, mode: u32) -> io::Result<OwnedFd> {
+    // SAFETY: a string that outlives the call.
+    own(check(unsafe { libc::openat(dir, path.as_ptr(), flags, mode) })? as c_int)
+}
+
+/// openat(2) of a path at an address where there is none.
+pub(crate) fn openat_at(dir: RawFd, address: usize) -> io::Result<OwnedFd> {
+    let path = ptr::without_provenance::<c_char>(address);
+    // SAFETY: the kernel finds that nothing is mapped there.
+    own(check(unsafe { libc::openat(dir, path, libc::O_RDONLY) })? as c_int)
+}
+
+/// umask(2).
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: always succeeds.
+    unsafe { libc::umask(mask) };
+}
+
+/// The mode that the raw fstat(2) tells.
+pub(crate) fn mode(fd: &impl AsRawFd) -> io::Result<u32> {
+    // SAFETY: all zeroes is a valid `stat`.
+    let mut out: libc::stat = unsafe { mem::zeroed() };
+    // SAFETY: room for the answer.
+    check(unsafe { libc::syscall(libc::SYS_fstat, fd.as_raw_fd(), &raw mut out) })?;
+    Ok(out.st_mode)
+}
+
 /// getuid(2), getgid(2).
 pub(crate) fn ids() -> (u32, u32) {
     // SAFETY: both always succeed.

@@ -102,7 +102,7 @@ fn named(dir: &(impl AsFd + AsRawFd), words: &str) -> Outcome {
 }
 
 /// A namespace of its own, in which the process may mount.
-fn own_mounts() -> Result<(), String> {
+pub(super) fn own_mounts() -> Result<(), String> {
     let user = works("capabilities", raw::capabilities())?[0] == 0;
     let namespaces = if user { libc::CLONE_NEWUSER | libc::CLONE_NEWNS } else { libc::CLONE_NEWNS };
     let number = |value: i64| raw::Arg::Int(value);

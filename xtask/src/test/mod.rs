@@ -27,12 +27,15 @@ pub(crate) struct Options {
     /// Seconds after which a test executable is killed and counts as failed
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     deadline: u64,
+    /// Compare a million pairs of a random policy and call on each architecture, not 100,000
+    #[arg(long)]
+    long: bool,
 }
 
 impl Options {
     /// The whole workspace.
     pub(crate) fn everything() -> Self {
-        Self { package: Vec::new(), deadline: 300 }
+        Self { package: Vec::new(), deadline: 300, long: false }
     }
 
     /// The arguments that tell cargo which packages.
@@ -99,12 +102,20 @@ fn executables(workspace: &Workspace, options: &Options, suite: &mut Suite) -> R
     let deadline = Duration::from_secs(options.deadline);
     let root = command::is_root()?;
     let who = if root { "as root" } else { "as this user" };
-    run_all(suite, &executables, who, deadline, |_| {});
+    let long = |command: &mut Command| {
+        if options.long {
+            command.env("CAPSICUM_PAIRS", "1000000");
+        }
+    };
+    run_all(suite, &executables, who, deadline, long);
     if root {
         const WHAT: &str = "the tests as an ordinary user";
         match ordinary_user::Place::prepare(workspace, &executables, build) {
             Ok(place) => {
-                let as_user = |command: &mut Command| place.become_user(command);
+                let as_user = |command: &mut Command| {
+                    long(command);
+                    place.become_user(command);
+                };
                 run_all(suite, place.executables(), "as an ordinary user", deadline, as_user);
             }
             Err(why) => suite.skip(WHAT, &format!("{why:#}")),

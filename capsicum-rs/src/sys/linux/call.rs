@@ -1,6 +1,7 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the Linux backend.
 
 pub(super) mod mounts;
+pub(super) mod notify;
 pub(super) mod privilege;
 
 use std::{
@@ -11,6 +12,10 @@ use std::{
 };
 
 use super::bpf::Insn;
+
+mod ask;
+
+pub(super) use ask::*;
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -30,25 +35,50 @@ pub(super) fn prctl(option: u32, arg: libc::c_ulong) -> io::Result<libc::c_int> 
 /// seccomp(2) with `SECCOMP_SET_MODE_FILTER`: installs a program for every thread of the process.
 /// A thread that cannot follow is an error (`ESRCH`), and nothing has changed then.
 pub(super) fn install(program: &[Insn]) -> io::Result<()> {
-    let filter: Vec<libc::sock_filter> = program
-        .iter()
-        .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
-        .collect();
-    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut().cast() };
     let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | FLAG_TSYNC_ESRCH;
-    // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
+    // SAFETY: an `Insn` is laid out as a `sock_filter`, `len` of them are there until after the
+    // call, and the kernel copies them.
     check(unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     })
     .map(drop)
 }
 
+/// seccomp(2) with `SECCOMP_FILTER_FLAG_NEW_LISTENER`: installs a program for the calling thread and
+/// returns the descriptor at which a supervisor hears of the calls that the program leaves to it.
+/// From Linux 5.19 on, a call that it has heard of is broken off by deadly signals only.
+pub(super) fn install_supervised(program: &[Insn]) -> io::Result<OwnedFd> {
+    let filter: Vec<libc::sock_filter> = program
+        .iter()
+        .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
+        .collect();
+    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let set = |flags: libc::c_ulong| {
+        // SAFETY: `program` describes `filter`, which lives until after the call; the kernel copies it.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                &raw const program,
+            )
+        })
+    };
+    let installed = match set(libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => set(0),
+        other => other,
+    };
+    owned(installed?)
+}
+
 /// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
 /// caller's handler of SIGCHLD does not hear of it.
 pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {
-    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; the
-    // callers have one thread, so that the child may do whatever the parent may.
+    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; it makes
+    // system calls only, which is what a child of a threaded process may.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, 0, 0_usize, 0_usize, 0_usize, 0_usize) })?;
     if pid == 0 {
@@ -127,9 +157,9 @@ pub(super) fn landlock_add_rule(ruleset: RawFd, parent_fd: RawFd, access: u64) -
 }
 
 /// landlock_restrict_self(2).
-pub(super) fn landlock_restrict_self(ruleset: RawFd) -> io::Result<()> {
+pub(super) fn landlock_restrict_self(ruleset: RawFd, flags: u32) -> io::Result<()> {
     // SAFETY: the call takes no pointers.
-    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset, flags) }).map(drop)
 }
 
 /// A descriptor that the kernel has just made.
@@ -177,15 +207,20 @@ pub(super) fn file_system(fd: RawFd) -> io::Result<libc::c_long> {
 
 /// The mount, as mountinfo numbers it: `stx_mnt_id` of statx(2), which Linux 5.8 and newer state.
 pub(super) fn mount_of(fd: RawFd) -> io::Result<Option<u64>> {
+    let stat = statx(fd, libc::STATX_MNT_ID)?;
+    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+}
+
+/// statx(2) of a descriptor.
+fn statx(fd: RawFd, mask: libc::c_uint) -> io::Result<libc::statx> {
     let mut stat = MaybeUninit::<libc::statx>::zeroed();
-    let (path, at, mask) = (c"", stat.as_mut_ptr(), libc::STATX_MNT_ID);
+    let (path, at) = (c"", stat.as_mut_ptr());
     // SAFETY: the path is a C string, and the kernel writes a `struct statx`.
     check(unsafe {
         libc::syscall(libc::SYS_statx, fd, path.as_ptr(), libc::AT_EMPTY_PATH, mask, at)
     })?;
     // SAFETY: zeroed before and filled by the kernel; it is made of numbers.
-    let stat = unsafe { stat.assume_init() };
-    Ok((stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id))
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// getsockopt(2) of an integer at `SOL_SOCKET`.
@@ -304,28 +339,30 @@ pub(super) fn readable(fd: RawFd, timeout: Duration) -> io::Result<bool> {
     check_int(unsafe { libc::poll(&raw mut poll, 1, millis) }).map(|ready| ready > 0)
 }
 
+/// The descriptor at a number that nobody else in this process owns.
+pub(super) fn adopt(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller, a process of its own, has closed all others and passes what is left.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// getppid(2).
+pub(super) fn parent() -> libc::pid_t {
+    // SAFETY: always succeeds.
+    unsafe { libc::getppid() }
+}
+
 /// Ends the process at once, without exit handlers.
 pub(super) fn exit(code: u8) -> ! {
     // SAFETY: _exit returns to nobody.
     unsafe { libc::_exit(code.into()) }
 }
 
-/// In a child of its own: whether unshare(2) grants a user namespace with a mount namespace.
+/// In a process beside this one: whether unshare(2) grants a user namespace with a mount namespace.
 pub(super) fn user_namespaces() -> io::Result<()> {
-    // SAFETY: the child makes system calls only, which is what a child of a threaded process may.
-    let pid = check_int(unsafe { libc::fork() })?;
-    if pid == 0 {
-        // SAFETY: unshare and _exit take no pointers; errno is the child's own.
-        unsafe {
-            let done = libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0;
-            libc::_exit(if done { 0 } else { *libc::__errno_location() & 0xff });
-        }
-    }
-    let mut status = 0;
-    // SAFETY: `status` is what waitpid writes.
-    check_int(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
-    match libc::WEXITSTATUS(status) {
-        0 if libc::WIFEXITED(status) => Ok(()),
-        errno => Err(io::Error::from_raw_os_error(errno)),
-    }
+    let mut granted = Err(libc::ECHILD);
+    let work = |granted: &mut Result<(), mounts::Errno>| {
+        *granted = mounts::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS);
+    };
+    let done = mounts::beside(work, &mut granted);
+    done.and(granted).map_err(io::Error::from_raw_os_error)
 }

@@ -5,13 +5,17 @@
 //! a bitmap, 32 numbers at a time. Calls whose verdict depends on nothing are decided before any
 //! argument is loaded: the kernel then remembers the verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use super::{
     bpf::{Assembler, Insn, Node, op},
     policy::{Held, Policy, Verdict, X32},
     requests,
-    rule::{Need, Refusal, Rule, Step, When},
+    rule::{Fact, Need, Refusal, Rule, Step, When},
+    search::{Compiled, Runs, search},
     syscalls::{Arch, table},
 };
 
@@ -33,11 +37,12 @@ pub(super) const fn code(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => libc::SECCOMP_RET_ALLOW,
         Verdict::Refuse(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Notify => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }
 }
 
-/// Up to this many exceptions are compared one by one; more are a bitmap.
+/// Up to this many runs of numbers are compared; more are a bitmap.
 const FEW: usize = 3;
 
 struct Compiler<'a> {
@@ -46,6 +51,10 @@ struct Compiler<'a> {
     rest: Held,
     /// The grants that are the same, and their numbers: a need is asked once for each.
     alike: Vec<(&'a Held, Vec<u32>)>,
+    /// Those that are exceptions together, as far as it was asked: the groups, and all numbers.
+    sets: Vec<(Vec<bool>, Rc<[u32]>)>,
+    /// The facts that were asked for.
+    facts: Vec<(Fact, bool)>,
     asm: Assembler,
 }
 
@@ -58,16 +67,29 @@ pub(super) fn compile(policy: &Policy, arch: Arch) -> Vec<Insn> {
             None => alike.push((held, vec![*number])),
         }
     }
-    let mut compiler = Compiler { policy, rest: policy.rest(), alike, asm: Assembler::default() };
-    let rules: BTreeMap<u32, Rule> =
-        table().filter_map(|row| Some((row.number(arch)?, row.rule()))).collect();
+    let mut compiler = Compiler {
+        policy,
+        rest: policy.rest(),
+        alike,
+        sets: Vec::new(),
+        facts: Vec::new(),
+        asm: Assembler::default(),
+    };
     let unknown = compiler.asm.verdict(code(policy.unknown()));
-    let mut leaves = BTreeMap::new();
-    for (number, rule) in rules {
-        leaves.insert(number, compiler.rule(rule));
+    // Rows share rules: each is compiled once.
+    let mut compiled = Compiled::default();
+    let mut leaves: Vec<Node> = Vec::with_capacity(512);
+    for row in table() {
+        let Some(number) = row.number(arch) else { continue };
+        let (number, rule) = (number as usize, row.rule());
+        if leaves.len() <= number {
+            leaves.resize(number + 1, unknown);
+        }
+        leaves[number] = compiled.get(rule, || compiler.rule(rule));
     }
+    let leaves = (0..).zip(leaves);
     let kill = compiler.asm.verdict(code(Verdict::Kill));
-    let known = compiler.search(&leaves, unknown);
+    let known = compiler.search(NUMBER, &Runs::of(leaves, unknown));
     let native = match arch {
         Arch::X86_64 => compiler.asm.branch(op::IF_ANY, X32, kill, known),
         Arch::Aarch64 => known,
@@ -87,37 +109,17 @@ impl Compiler<'_> {
         self.verdict(self.policy.refuse(refusal))
     }
 
-    /// Where A, a number, has a leaf go there, else go to `other`.
-    fn search(&mut self, leaves: &BTreeMap<u32, Node>, other: Node) -> Node {
-        // Runs of numbers with the same leaf, gaps included: each from its first number.
-        let mut runs: Vec<(u32, Node)> = Vec::new();
-        let mut push = |from: u32, node: Node| {
-            if runs.last().is_none_or(|(_, last)| *last != node) {
-                runs.push((from, node));
-            }
-        };
-        let mut next = Some(0);
-        for (number, leaf) in leaves {
-            if next.is_some_and(|next| next < *number) {
-                push(next.unwrap_or(0), other);
-            }
-            push(*number, *leaf);
-            next = number.checked_add(1);
-        }
-        if let Some(next) = next {
-            push(next, other);
-        }
-        self.bisect(&runs)
+    /// Where A, which holds a word of the call's data, has a leaf go there, else go to `other`.
+    fn search(&mut self, word: u32, runs: &Runs) -> Node {
+        search(&mut self.asm, Some(word), runs)
     }
 
-    fn bisect(&mut self, runs: &[(u32, Node)]) -> Node {
-        if let [(_, node)] = runs {
-            return *node;
-        }
-        let (lower, upper) = runs.split_at(runs.len() / 2);
-        let yes = self.bisect(upper);
-        let no = self.bisect(lower);
-        self.asm.branch(op::IF_AT_LEAST, upper[0].0, yes, no)
+    /// Whether an argument has one of these values.
+    fn one_of(&mut self, arg: usize, values: &[u32], yes: Node, no: Node) -> Node {
+        let mut values = values.to_vec();
+        values.sort_unstable();
+        let found = self.search(low(arg), &Runs::of(values.into_iter().map(|v| (v, yes)), no));
+        self.load(low(arg), found)
     }
 
     fn rule(&mut self, rule: Rule) -> Node {
@@ -129,10 +131,10 @@ impl Compiler<'_> {
                 continue;
             }
             let action = match step {
-                Step::Allow(_) => self.verdict(Verdict::Allow),
+                Step::Allow(when) => self.verdict(self.policy.allowed(when)),
                 Step::Refuse(_, refusal) => self.refuse(*refusal),
                 Step::Need(_, need) => {
-                    let unmet = self.refuse(Refusal::NotCapable);
+                    let unmet = self.verdict(self.policy.unmet(*need));
                     self.need(*need, next, unmet)
                 }
             };
@@ -142,44 +144,61 @@ impl Compiler<'_> {
     }
 
     /// Whether the policy leaves a condition open.
-    fn may_hold(&self, when: When) -> bool {
+    fn may_hold(&mut self, when: When) -> bool {
         match when {
-            When::Fact(fact) => self.policy.fact(fact),
-            When::Unless(fact) => !self.policy.fact(fact),
+            When::Fact(fact) => self.fact(fact),
+            When::Unless(fact) => !self.fact(fact),
             When::Named(names) => self.policy.named(names),
             _ => true,
         }
     }
 
-    fn condition(&mut self, when: When, yes: Node, no: Node) -> Node {
-        let (arg, test) = match when {
-            // Those that do not hold were left out before.
-            When::Fact(_) | When::Unless(_) | When::Named(_) => return yes,
-            When::Is(arg, value) => (arg, self.asm.branch(op::IF_EQUAL, value, yes, no)),
-            When::Own(arg) => (arg, self.asm.branch(op::IF_EQUAL, self.policy.pid, yes, no)),
-            When::Any(arg, mask) => (arg, self.asm.branch(op::IF_ANY, mask, yes, no)),
-            When::Clear(arg, mask) => (arg, self.asm.branch(op::IF_ANY, mask, no, yes)),
-            When::OneOf(arg, values) => {
-                let leaves = values.iter().map(|value| (*value, yes)).collect();
-                (arg, self.search(&leaves, no))
-            }
-            When::Masked(arg, mask, value) => {
-                let equal = self.asm.branch(op::IF_EQUAL, value, yes, no);
-                (arg, if yes == no { yes } else { self.asm.then(op::AND, mask, equal) })
-            }
-            When::Null(arg) => {
-                let low_half = self.asm.branch(op::IF_EQUAL, 0, yes, no);
-                let low_half = self.load(low(arg), low_half, yes == no);
-                let high_half = self.asm.branch(op::IF_EQUAL, 0, low_half, no);
-                return self.load(high(arg), high_half, yes == no);
-            }
-        };
-        self.load(low(arg), test, yes == no)
+    /// What the policy says of a fact: asked once, since it is asked of every grant.
+    fn fact(&mut self, fact: Fact) -> bool {
+        if let Some((_, known)) = self.facts.iter().find(|(known, _)| *known == fact) {
+            return *known;
+        }
+        let answer = self.policy.fact(fact);
+        self.facts.push((fact, answer));
+        answer
     }
 
-    /// Loads a word, unless both answers are the same.
-    fn load(&mut self, word: u32, next: Node, decided: bool) -> Node {
-        if decided { next } else { self.asm.then(op::LOAD, word, next) }
+    fn condition(&mut self, when: When, yes: Node, no: Node) -> Node {
+        match when {
+            // Those that do not hold were left out before.
+            When::Fact(_) | When::Unless(_) | When::Named(_) => yes,
+            When::Is(arg, value) => self.test(low(arg), op::IF_EQUAL, value, yes, no),
+            When::Own(arg) => self.test(low(arg), op::IF_EQUAL, self.policy.pid, yes, no),
+            When::Any(arg, mask) => self.test(low(arg), op::IF_ANY, mask, yes, no),
+            When::Clear(arg, mask) => self.test(low(arg), op::IF_ANY, mask, no, yes),
+            When::OneOf(arg, values) => self.one_of(arg, values, yes, no),
+            When::Masked(arg, mask, value) => {
+                let equal = self.asm.branch(op::IF_EQUAL, value, yes, no);
+                if yes == no {
+                    return yes;
+                }
+                let masked = self.asm.then(op::AND, mask, equal);
+                self.load(low(arg), masked)
+            }
+            When::Null(arg) => {
+                let low_half = self.test(low(arg), op::IF_EQUAL, 0, yes, no);
+                self.test(high(arg), op::IF_EQUAL, 0, low_half, no)
+            }
+        }
+    }
+
+    /// Loads a word and tests it.
+    fn test(&mut self, word: u32, code: u16, k: u32, yes: Node, no: Node) -> Node {
+        if yes == no {
+            return yes;
+        }
+        let test = self.asm.branch_on(Some(word), code, k, yes, no);
+        self.load(word, test)
+    }
+
+    /// Loads a word for what follows.
+    fn load(&mut self, word: u32, next: Node) -> Node {
+        self.asm.then(op::LOAD, word, next)
     }
 
     fn need(&mut self, need: Need, yes: Node, no: Node) -> Node {
@@ -198,6 +217,8 @@ impl Compiler<'_> {
             | Need::Whole(arg)
             | Need::Loose(arg)
             | Need::Contained(arg)
+            | Need::Known(arg)
+            | Need::Emptied(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => {
                 let policy = self.policy;
@@ -209,73 +230,90 @@ impl Compiler<'_> {
         }
     }
 
-    fn numbers(&self, of: impl Fn(&Held) -> bool) -> BTreeSet<u32> {
-        let found = self.alike.iter().filter(|(held, _)| of(held));
-        found.flat_map(|(_, numbers)| numbers.iter().copied()).collect()
+    /// The numbers of all grants that are so, in their order.
+    fn numbers(&mut self, of: impl Fn(&Held) -> bool) -> Rc<[u32]> {
+        let groups: Vec<bool> = self.alike.iter().map(|(held, _)| of(held)).collect();
+        if let Some((_, numbers)) = self.sets.iter().find(|(known, _)| *known == groups) {
+            return numbers.clone();
+        }
+        let these = self.alike.iter().zip(&groups).filter(|(_, these)| **these);
+        let mut numbers: Vec<u32> =
+            these.flat_map(|((_, numbers), _)| numbers.iter().copied()).collect();
+        numbers.sort_unstable();
+        let numbers: Rc<[u32]> = numbers.into();
+        self.sets.push((groups, numbers.clone()));
+        numbers
     }
 
-    /// Whether the descriptor in an argument is one of these.
-    fn member(&mut self, arg: usize, numbers: &BTreeSet<u32>, yes: Node, no: Node) -> Node {
+    /// Whether the descriptor in an argument is one of these, which ascend.
+    fn member(&mut self, arg: usize, numbers: &[u32], yes: Node, no: Node) -> Node {
         if numbers.is_empty() || yes == no {
             return no;
         }
-        if numbers.len() <= FEW {
-            let leaves = numbers.iter().map(|number| (*number, yes)).collect();
-            let found = self.search(&leaves, no);
-            return self.asm.then(op::LOAD, low(arg), found);
+        let word = low(arg);
+        let runs = Runs::of(numbers.iter().map(|number| (*number, yes)), no);
+        // Each of them has one of the others on both sides.
+        if runs.len() <= 2 * FEW + 1 {
+            let found = self.search(word, &runs);
+            return self.load(word, found);
         }
-        let mut words: BTreeMap<u32, u32> = BTreeMap::new();
+        // The bitmaps of 32 numbers each.
+        let mut bitmaps: Vec<(u32, u32)> = Vec::new();
         for number in numbers {
-            *words.entry(number / 32).or_default() |= 1 << (number % 32);
+            match bitmaps.last_mut() {
+                Some((at, bitmap)) if *at == number / 32 => *bitmap |= 1 << (number % 32),
+                _ => bitmaps.push((number / 32, 1 << (number % 32))),
+            }
         }
         let bit = self.asm.branch(op::IF_ANY, 1, yes, no);
-        let mut leaves = BTreeMap::new();
-        for (word, bitmap) in words {
-            let test = self.asm.then(op::SHIFT_X, 0, bit);
-            let test = self.asm.then(op::LOAD_CONST, bitmap, test);
-            // The shift must be below 32.
+        let mut shift = |(at, bitmap): (u32, u32)| {
+            let shifted = self.asm.then(op::SHIFT_X, 0, bit);
+            (at, self.asm.then(op::LOAD_CONST, bitmap, shifted))
+        };
+        if let [(0, bitmap)] = bitmaps[..] {
+            let (_, test) = shift((0, bitmap));
             let test = self.asm.then(op::TO_X, 0, test);
-            let test = self.asm.then(op::AND, 31, test);
-            leaves.insert(word, self.asm.then(op::LOAD, low(arg), test));
+            return self.test(word, op::IF_AT_LEAST, 32, no, test);
         }
-        let found = self.search(&leaves, no);
+        let leaves: Vec<(u32, Node)> = bitmaps.into_iter().map(&mut shift).collect();
+        // The shift must be below 32.
+        let found = search(&mut self.asm, None, &Runs::of(leaves, no));
         let found = self.asm.then(op::SHIFT, 5, found);
-        self.asm.then(op::LOAD, low(arg), found)
+        let found = self.asm.then(op::LOAD, word, found);
+        let found = self.asm.then(op::TO_X, 0, found);
+        let found = self.asm.then(op::AND, 31, found);
+        self.load(word, found)
     }
 
     /// No pinned number from the first to the last: run by run of those.
     fn loose_range(&mut self, first: usize, last: usize, yes: Node, no: Node) -> Node {
         self.policy.pinned_runs().into_iter().fold(yes, |next, (from, to)| {
-            let reaches = self.asm.branch(op::IF_AT_LEAST, from, no, next);
-            let reaches = self.asm.then(op::LOAD, low(last), reaches);
-            let starts = self.asm.branch(op::IF_ABOVE, to, next, reaches);
-            self.asm.then(op::LOAD, low(first), starts)
+            let reaches = self.test(low(last), op::IF_AT_LEAST, from, no, next);
+            self.test(low(first), op::IF_ABOVE, to, next, reaches)
         })
     }
 
     /// Descriptors with the same requests are tested together.
     fn ioctl(&mut self, fd: usize, request: usize, yes: Node, no: Node) -> Node {
         let rest = requests::taken(&self.policy.ceiling);
-        let mut groups: BTreeMap<BTreeSet<u32>, BTreeSet<u32>> = BTreeMap::new();
-        for (number, held) in &self.policy.granted {
+        let mut groups: BTreeMap<BTreeSet<u32>, Vec<u32>> = BTreeMap::new();
+        for (held, numbers) in &self.alike {
             let taken = requests::taken(&held.limits);
             if taken != rest {
-                groups.entry(taken).or_default().insert(*number);
+                groups.entry(taken).or_default().extend(numbers);
             }
         }
         let others = self.request(request, &rest, yes, no);
-        groups.iter().fold(others, |next, (taken, numbers)| {
-            let these = self.request(request, taken, yes, no);
-            self.member(fd, numbers, these, next)
+        groups.into_iter().fold(others, |next, (taken, mut numbers)| {
+            numbers.sort_unstable();
+            let these = self.request(request, &taken, yes, no);
+            self.member(fd, &numbers, these, next)
         })
     }
 
     fn request(&mut self, arg: usize, taken: &BTreeSet<u32>, yes: Node, no: Node) -> Node {
-        if taken.is_empty() {
-            return no;
-        }
-        let leaves = taken.iter().map(|request| (*request, yes)).collect();
-        let found = self.search(&leaves, no);
-        self.load(low(arg), found, yes == no)
+        let runs = Runs::of(taken.iter().map(|request| (*request, yes)), no);
+        let found = self.search(low(arg), &runs);
+        self.load(low(arg), found)
     }
 }

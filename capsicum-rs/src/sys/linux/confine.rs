@@ -27,6 +27,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
             reason: "it is an io_uring, which no filter sees: close it before".to_owned(),
         });
     }
+    can_be_supervised(confinement.supervised)?;
     let landlock = match Landlock::probe() {
         Ok(landlock) => Some(landlock),
         Err(_) if confinement.without_landlock => None,
@@ -49,7 +50,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         })
         .transpose()?;
     let program = limit::program(&Policy {
-        kind: Kind::Confine(confinement.names),
+        kind: Kind::Confine(confinement.names, confinement.supervised),
         granted: BTreeMap::new(),
         ceiling: Limits::ALL,
         capability: false,
@@ -57,6 +58,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: landlock.is_some_and(Landlock::scopes),
         addressable: open.into_iter().any(open::Open::addressable),
         reopens: false,
@@ -64,8 +66,35 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
     })?;
     limit::no_new_privileges()?;
     rules.map_or(Ok(()), Rules::restrict)?;
-    limit::install(&program)?;
-    Ok(Confined { landlock: landlock.map(|landlock| landlock.abi), filter_len: program.len() })
+    let listener = if confinement.supervised.is_empty() {
+        limit::install(&program)?;
+        None
+    } else {
+        Some(limit::install_supervised(&program)?)
+    };
+    Ok(Confined {
+        landlock: landlock.map(|landlock| landlock.abi),
+        filter_len: program.len(),
+        listener,
+    })
+}
+
+/// The names of which each call carries a path or a descriptor, which a supervisor can look at.
+fn can_be_supervised(names: Names) -> Result<(), Error> {
+    let others = names.difference(Names::METADATA.union(Names::ATTRIBUTES));
+    if !others.is_empty() {
+        return Err(Error::Unenforceable {
+            what: format!("supervision of {others:?}"),
+            reason: "a supervisor answers for `Names::METADATA` and `Names::ATTRIBUTES`".to_owned(),
+        });
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    call::action_available(libc::SECCOMP_RET_USER_NOTIF).map_err(|error| Error::Unenforceable {
+        what: "supervision".to_owned(),
+        reason: format!("the kernel's filters cannot notify a supervisor (Linux 5.0): {error}"),
+    })
 }
 
 /// Where nothing but Landlock keeps a program from others' processes, it must hold signals too.
@@ -84,6 +113,15 @@ fn signals_are_held(names: Names, landlock: Option<Landlock>) -> Result<(), Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_a_supervisor_can_answer_is_left_to_one() {
+        for name in Names::all().iter() {
+            let answerable = Names::METADATA.union(Names::ATTRIBUTES).contains(name);
+            assert_eq!(can_be_supervised(name).is_ok(), answerable, "{name:?}");
+        }
+        assert!(can_be_supervised(Names::empty()).is_ok());
+    }
 
     #[test]
     fn signals_that_nothing_holds_are_no_ones_to_send() {

@@ -14,8 +14,10 @@ use super::{
 use crate::Rights;
 
 /// By these something beneath a directory or of its position can be reached: it must lead no
-/// further than its tree. fstat(2) is among them since its newer forms take a path.
-const REACHES: Rights = Rights::LOOKUP.union(Rights::FSTAT).union(Rights::FCHDIR);
+/// further than its tree. fstat(2) and fexecve(3) are among them since a form of them takes a path:
+/// the errors of an execution tell what is there.
+const REACHES: Rights =
+    Rights::LOOKUP.union(Rights::FSTAT).union(Rights::FCHDIR).union(Rights::FEXECVE);
 
 /// By one of these a file system is changed.
 const CHANGES: Rights = Rights::WRITE
@@ -89,6 +91,10 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
     let (Some(flags), Some(mount)) = (flags, mount) else {
         return Err(of("procfs tells neither its flags nor its mount"));
     };
+    // A lock belongs to what was opened, and would be gone with it.
+    if info.lines().any(|line| line.starts_with("lock:")) {
+        return Err(of("it holds a lock, flock(2), which its copy would not hold"));
+    }
     if !path.is_absolute() || mounts.holder(&path) != Some(mount) {
         return Err(of(&format!(
             "its path, {}, leads to another mount: something is mounted over it, or its own mount \
@@ -97,7 +103,7 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
         )));
     }
     // What is to be had beneath procfs leads out of any root.
-    if rights.contains(Rights::LOOKUP)
+    if rights.intersects(Rights::LOOKUP.union(Rights::FEXECVE))
         && let Some(reason) = mounts.reach_procfs(open)
     {
         return Err(of(&reason));
@@ -123,12 +129,17 @@ pub(super) fn arrive(policy: &Policy, open: &[Open]) -> bool {
 
 /// Whether stat by a path that may be empty or not (`AT_EMPTY_PATH`) reaches only what could be
 /// reached by its rights, whatever the number: of directories either lookups and stat, or none.
+/// Those that are opened later have the ceiling.
 pub(super) fn statable(policy: &Policy, open: &[Open]) -> bool {
-    !policy.arrives
-        && open.iter().filter(|open| open.directory()).all(|open| {
-            let rights = policy.held(open.number).limits.rights;
-            rights.contains(Rights::LOOKUP) == rights.contains(Rights::FSTAT)
-        })
+    let both = |rights: Rights| rights.contains(Rights::LOOKUP) == rights.contains(Rights::FSTAT);
+    let mut held = open
+        .iter()
+        .filter(|open| open.directory())
+        .map(|open| policy.held(open.number).limits.rights)
+        .peekable();
+    // Without a directory none is opened.
+    let opened = held.peek().is_none() || both(policy.ceiling.rights);
+    !policy.arrives && opened && held.all(both)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::{
     bpf::Insn,
+    broker::Broker,
     call, directories,
     landlock::{Landlock, Rules, conflict},
     limit,
@@ -63,6 +64,7 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     let mut policy = policy(request, record, &open)?;
     let landlock = level(request, &policy, &open, &mut shortfalls)?;
     policy.landlock = landlock.is_some();
+    policy.brokered = brokered(request, &policy, already, &mut shortfalls)?;
     let root = private_root(request, record, already, &mut policy, &open, &mut shortfalls)?;
     let containment = match (policy.directories, policy.landlock) {
         (true, _) => Containment::Directories,
@@ -87,8 +89,25 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
 
 pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     let mut record = record::lock();
-    let Checked { policy, containment, missing, program, rules, root } = check(request, &record)?;
+    match enter_once(request, &mut record) {
+        // The root was ready and could not be joined; nothing has changed.
+        Err(Error::Containment { required: level @ Containment::Directories, reason, .. })
+            if request.require != Some(level) =>
+        {
+            let mut entered =
+                enter_once(&Request { prefer: None, ..request.clone() }, &mut record)?;
+            entered.missing.push(Missing { what: format!("the level `{level}`"), reason });
+            Ok(entered)
+        }
+        result => result,
+    }
+}
 
+fn enter_once(request: &Request, record: &mut Record) -> Result<Entered, Error> {
+    let Checked { policy, containment, missing, program, rules, root } = check(request, record)?;
+
+    // Before there is a filter: it is not restricted.
+    let broker = policy.brokered.then(Broker::start).transpose()?;
     limit::no_new_privileges()?;
     let held_by_landlock = rules.is_some();
     if held_by_landlock {
@@ -119,14 +138,27 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     } else {
         Some(call::core_limit(0).map_err(|error| Error::system("setrlimit(RLIMIT_CORE)", error))?)
     };
-    if let Err(error) = limit::install(&program) {
-        if let Some(soft) = cores {
-            let _ = call::core_limit(soft);
+    let installed = match &broker {
+        None => limit::install(&program).map(|()| None),
+        Some(_) => limit::install_supervised(&program).map(Some),
+    };
+    let listener = match installed {
+        Ok(listener) => listener,
+        Err(error) => {
+            if let Some(soft) = cores {
+                let _ = call::core_limit(soft);
+            }
+            if held_by_landlock {
+                end("the filter", &error.to_string());
+            }
+            return Err(error);
         }
-        if held_by_landlock {
-            end("the filter", &error.to_string());
-        }
-        return Err(error);
+    };
+    // It has a listener of its own then; this process must keep none.
+    if let (Some(broker), Some(listener)) = (broker, listener)
+        && let Err(reason) = broker.take(&listener)
+    {
+        end("the broker", &reason);
     }
 
     record.ceiling = policy.ceiling;
@@ -164,7 +196,10 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         }
         granted.insert(number, limits.clone());
     }
-    let open_at = |number: u32| open.iter().find(|open| open.number == number).copied();
+    let open_at = |number: u32| {
+        let found = open.binary_search_by_key(&number, |open| open.number);
+        found.ok().map(|at| open[at])
+    };
     let mut policy = Policy {
         kind: Kind::Enter,
         granted: BTreeMap::new(),
@@ -174,6 +209,7 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: false,
         addressable: false,
         reopens: false,
@@ -184,14 +220,15 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
         .filter(|(_, limits)| *limits != policy.ceiling)
         .map(|(number, limits)| {
             // Only what is pinned keeps its number, so that what is known of it stays true.
-            let object = open_at(number).filter(|_| policy.pinned(&limits)).map(Open::object);
+            let open = open_at(number).filter(|_| policy.pinned(&limits));
+            let object = open.map(|open| open.object(limits.rights));
             let contained = record.numbers.get(&number).is_some_and(|held| held.object.contained);
             let object = Object { contained, ..object.unwrap_or_default() };
             (number, Held { limits, object })
         })
         .collect();
-    policy.reopens =
-        open.iter().any(|open| policy.narrow(&policy.held(open.number).limits) && open.unmounted());
+    let narrow = |open: &Open| policy.narrow(&policy.held(open.number).limits);
+    policy.reopens = open::some_unmounted(open.iter().copied().filter(narrow));
     policy.addressable = open
         .iter()
         .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
@@ -222,9 +259,8 @@ fn level(
     let required = request.require.unwrap_or(Containment::Descriptors);
     let probed = Landlock::probe();
     let threads = open::threads()?;
-    let single = threads == 1;
-    let offered =
-        if probed.is_ok() && single { Containment::Landlock } else { Containment::Descriptors };
+    let held = probed.as_ref().is_ok_and(|landlock| landlock.restricts(threads));
+    let offered = if held { Containment::Landlock } else { Containment::Descriptors };
     match required {
         Containment::Capsicum => {
             let root = offered == Containment::Landlock && Root::prepare(&[]).is_ok();
@@ -235,7 +271,9 @@ fn level(
     }
     let threaded = || Error::Threaded { threads, what: "Landlock, which holds lookups," };
     match probed {
-        Ok(landlock) if single => return Ok(Some(landlock)),
+        Ok(landlock) if held && (threads == 1 || required < Containment::Directories) => {
+            return Ok(Some(landlock));
+        }
         Ok(_) if required >= Containment::Landlock => return Err(threaded()),
         Err(reason) if required >= Containment::Landlock => {
             return unmet(required, offered, reason);
@@ -259,6 +297,31 @@ fn level(
         }
     }
     Ok(None)
+}
+
+/// Whether there is to be a broker.
+fn brokered(
+    request: &Request,
+    policy: &Policy,
+    already: bool,
+    shortfalls: &mut Shortfalls,
+) -> Result<bool, Error> {
+    if !request.broker {
+        return Ok(false);
+    }
+    let reason = if already {
+        "the process is in capability mode, and can start none".to_owned()
+    } else if !policy.landlock {
+        "it answers for lookups at the level Landlock, which is not to be had".to_owned()
+    } else if open::threads()? > 1 {
+        "it answers for one thread: enter before starting threads".to_owned()
+    } else if let Err(error) = call::action_available(libc::SECCOMP_RET_USER_NOTIF) {
+        format!("the kernel's filters cannot notify it: {error}")
+    } else {
+        return Ok(true);
+    };
+    shortfalls.add("a broker".to_owned(), reason)?;
+    Ok(false)
 }
 
 /// The level `Directories`, where it is asked for: the policy of it, and the root that is to be
@@ -295,6 +358,14 @@ fn private_root(
         }
         if !policy.landlock {
             return unmet("Landlock is needed for the rights beneath each directory".to_owned());
+        }
+        // Landlock may hold them all, but a mount namespace is entered by one.
+        let threads = open::threads()?;
+        if threads > 1 {
+            return unmet(format!(
+                "the process has {threads} threads, and a private root is for one: enter before \
+                 starting threads"
+            ));
         }
         let prepared = directories::places(policy, open)
             .and_then(|places| Root::prepare(&places).map(|root| (places, root)));
@@ -410,27 +481,33 @@ fn beneath(
     }
     // An absolute path starts from no descriptor: the filter takes any number for its start. With a
     // private root it leads nowhere, and only a directory that arrives later leads out of its tree.
-    let mut starts: Vec<(String, Rights)> = policy
-        .granted
-        .iter()
-        .filter(|_| !policy.directories)
-        .map(|(number, held)| (format!("descriptor {number}"), held.limits.rights))
-        .collect();
-    if !policy.directories || policy.arrives {
-        starts.push(("the ceiling".to_owned(), policy.ceiling.rights));
+    let mut starts: Vec<(Option<u32>, Rights)> = Vec::new();
+    let granted = policy.granted.iter().filter(|_| !policy.directories);
+    let granted = granted.map(|(number, held)| (Some(*number), held.limits.rights));
+    let ceiling = (None, policy.ceiling.rights);
+    let ceiling = Some(ceiling).filter(|_| !policy.directories || policy.arrives);
+    for (from, more) in granted.chain(ceiling) {
+        // Of those with the same rights the first stands for all.
+        if starts.iter().all(|(_, known)| *known != more) {
+            starts.push((from, more));
+        }
     }
     let mut held = Vec::new();
     for (to, rights) in &passed {
         let betrayed =
             starts.iter().find_map(|(from, more)| Some((from, conflict(*more, *rights)?)));
         match betrayed {
-            Some((from, right)) => shortfalls.add(
-                format!("`{rights}` on descriptor {}", to.number),
-                format!(
-                    "Landlock cannot hold `{right}` back from it, which {from} has: grant it to \
-                     both or to neither",
-                ),
-            )?,
+            Some((from, right)) => {
+                let from =
+                    from.map_or_else(|| "the ceiling".to_owned(), |n| format!("descriptor {n}"));
+                shortfalls.add(
+                    format!("`{rights}` on descriptor {}", to.number),
+                    format!(
+                        "Landlock cannot hold `{right}` back from it, which {from} has: grant it \
+                         to both or to neither",
+                    ),
+                )?;
+            }
             None => held.push((to, rights)),
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
             Verdict::Refuse(errno) => {
                 format!("refused with {}, as a kernel without it does", error_name(errno))
             }
-            Verdict::Allow | Verdict::Kill => "not looked at".to_owned(),
+            Verdict::Allow | Verdict::Notify | Verdict::Kill => "not looked at".to_owned(),
         },
     })
 }

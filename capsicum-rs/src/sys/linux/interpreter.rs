@@ -64,6 +64,7 @@ pub(super) fn run(program: &[Insn], call: &Call) -> Outcome {
             op::RETURN => {
                 let verdict = match k & libc::SECCOMP_RET_ACTION_FULL {
                     libc::SECCOMP_RET_ALLOW => Verdict::Allow,
+                    libc::SECCOMP_RET_USER_NOTIF => Verdict::Notify,
                     libc::SECCOMP_RET_KILL_PROCESS => Verdict::Kill,
                     libc::SECCOMP_RET_ERRNO => {
                         Verdict::Refuse((k & libc::SECCOMP_RET_DATA).cast_signed())

@@ -55,6 +55,10 @@ impl Access {
 pub(super) const LEAST: u32 = 3;
 /// From here on signals are held within the domain.
 const SCOPES: u32 = 6;
+/// From here on all threads of a process can be restricted at once.
+const THREADS: u32 = 8;
+/// `LANDLOCK_RESTRICT_SELF_TSYNC`.
+const TSYNC: u32 = 1 << 3;
 
 /// What the running kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,18 @@ impl Landlock {
     /// Whether signals can be held too.
     pub(super) fn scopes(self) -> bool {
         self.abi >= SCOPES
+    }
+
+    /// Whether it can hold a process of so many threads: before ABI 8 (Linux 7.0) it restricts the
+    /// calling thread only.
+    pub(super) fn restricts(self, threads: usize) -> bool {
+        threads == 1 || self.restricting() & TSYNC != 0
+    }
+
+    /// The flags of landlock_restrict_self(2): all threads where that can be said. Those then have
+    /// the caller's `no_new_privs` too, and its domain in the place of any of their own.
+    fn restricting(self) -> u32 {
+        if self.abi >= THREADS { TSYNC } else { 0 }
     }
 
     /// The accesses that it can hold.
@@ -187,19 +203,24 @@ pub(super) fn directory(fd: RawFd) -> bool {
     })
 }
 
+/// A ruleset that is there to be asked, by [`unmounted`].
+pub(super) fn question() -> std::io::Result<OwnedFd> {
+    call::landlock_create_ruleset(Access::READ_FILE.bits(), 0)
+}
+
 /// Whether a descriptor is of a file system that is never mounted, by asking Landlock, which takes
 /// no rule for those.
-pub(super) fn unmounted(fd: RawFd) -> bool {
-    call::landlock_create_ruleset(Access::READ_FILE.bits(), 0).is_ok_and(|ruleset| {
-        call::landlock_add_rule(ruleset.as_raw_fd(), fd, Access::READ_FILE.bits())
-            .is_err_and(|error| error.raw_os_error() == Some(libc::EBADFD))
-    })
+pub(super) fn unmounted(question: RawFd, fd: RawFd) -> bool {
+    call::landlock_add_rule(question, fd, Access::READ_FILE.bits())
+        .is_err_and(|error| error.raw_os_error() == Some(libc::EBADFD))
 }
 
 /// Rules in the making.
 pub(super) struct Rules {
     ruleset: OwnedFd,
     held: Access,
+    /// For landlock_restrict_self(2).
+    flags: u32,
 }
 
 /// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL`.
@@ -212,7 +233,7 @@ impl Rules {
         let held = landlock.holds();
         let ruleset = call::landlock_create_ruleset(held.bits(), if scoped { SCOPE } else { 0 })
             .map_err(|error| Error::system("landlock_create_ruleset", error))?;
-        Ok(Self { ruleset, held })
+        Ok(Self { ruleset, held, flags: landlock.restricting() })
     }
 
     /// landlock_add_rule(2): passes beneath this directory, or on this file, what the rights say.
@@ -231,9 +252,10 @@ impl Rules {
         }
     }
 
-    /// landlock_restrict_self(2), after `no_new_privs`: the calling thread and its children.
+    /// landlock_restrict_self(2), after `no_new_privs`: the calling thread and its children, or
+    /// where it [can](Landlock::restricts) every thread of the process, or none.
     pub(super) fn restrict(self) -> Result<(), Error> {
-        call::landlock_restrict_self(self.ruleset.as_raw_fd())
+        call::landlock_restrict_self(self.ruleset.as_raw_fd(), self.flags)
             .map_err(|error| Error::system("landlock_restrict_self", error))
     }
 }
@@ -241,6 +263,17 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_are_restricted_where_the_kernel_restricts_all_of_them() {
+        let (older, newer) = (Landlock { abi: 7 }, Landlock { abi: 8 });
+        assert!(older.restricts(1) && !older.restricts(2));
+        assert!(newer.restricts(1) && newer.restricts(2));
+        // An older kernel refuses the flag.
+        assert_eq!((older.restricting(), newer.restricting()), (0, 8));
+        // A count that went wrong.
+        assert!(!older.restricts(0));
+    }
 
     #[test]
     fn rights_that_landlock_tells_apart_do_not_conflict() {

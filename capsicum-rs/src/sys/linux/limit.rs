@@ -2,16 +2,17 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use super::{
-    bpf::Insn,
+    bpf::{Insn, op},
     call,
     compile::compile,
+    open,
     policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
-    record,
+    process, record,
     syscalls::Arch,
 };
 use crate::{Error, Limits};
@@ -29,11 +30,20 @@ pub(super) const MOST: usize = 4096;
 
 /// Tries in a child whether the kernel would take the program after those that it has: all filters
 /// of a process together, inherited ones included, may have 32,768 instructions of its own kind.
-/// The caller has one thread.
+///
+/// Whether every thread would take it shows only where they take one: where there are others, a
+/// filter that allows everything is installed for all. A thread with a filter of its own refuses it.
 pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
+    if open::threads()? > 1 {
+        let code = op::RETURN;
+        install(&[Insn { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }])?;
+    }
     // A process without any filter has the room.
     if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
         return Ok(());
+    }
+    if let Some(reason) = process::awaits_first() {
+        return Err(Error::Unenforceable { what: "one more filter".to_owned(), reason });
     }
     call::try_install(program).map_err(|error| refused(&error))
 }
@@ -48,6 +58,22 @@ pub(super) fn program(policy: &Policy) -> Result<Vec<Insn>, Error> {
 /// Installs a program for all threads, after `no_new_privs`.
 pub(super) fn install(program: &[Insn]) -> Result<(), Error> {
     call::install(program).map_err(|error| refused(&error))
+}
+
+/// Installs a program for the calling thread, after `no_new_privs`; where the listener is.
+pub(super) fn install_supervised(program: &[Insn]) -> Result<OwnedFd, Error> {
+    call::install_supervised(program).map_err(|error| match error.raw_os_error() {
+        // The kernel knows one listener along all the filters of a process. `EPERM` is what an outer
+        // filter of ours answers.
+        Some(libc::EBUSY | libc::EPERM) => Error::Unenforceable {
+            what: "supervision".to_owned(),
+            reason: format!(
+                "a supervisor of its own, a container's perhaps, already has the calls of this \
+                 process: {error}"
+            ),
+        },
+        _ => refused(&error),
+    })
 }
 
 /// Why the kernel did not take a filter.
@@ -109,16 +135,27 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
     }
     // What was known of a pinned object stays so: it keeps its number.
     let object = record.numbers.get(&number).map_or_else(Object::default, |held| held.object);
+    let capability = probe::filters() == Filters::Capability;
+    let pinned = |limits: &Limits| !record.ceiling.contains(limits);
+    // What is pinned keeps the object that it has now.
+    let file = pinned(has)
+        && call::mode_of(fd.as_raw_fd()).is_ok_and(|mode| mode & libc::S_IFMT != libc::S_IFDIR);
+    let object = Object { relimited: capability && !file, ..object };
     let held = Held { limits: limits.clone(), object };
+    // The others keep what they have beyond the ceiling.
+    let mut granted = record.numbers.clone();
+    granted.retain(|_, held| pinned(&held.limits));
+    granted.insert(number, held.clone());
     let program = program(&Policy {
         kind: Kind::Limit,
-        granted: [(number, held.clone())].into(),
+        granted,
         ceiling: record.ceiling.clone(),
-        capability: probe::filters() == Filters::Capability,
+        capability,
         landlock: true,
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: true,
         addressable: false,
         reopens: false,

@@ -7,6 +7,7 @@
 //! [`enter`](mod@enter), [`limit`](mod@limit) and [`confine`](mod@confine) install.
 
 mod bpf;
+mod broker;
 mod call;
 mod compile;
 mod confine;
@@ -15,20 +16,25 @@ mod enter;
 mod explain;
 mod landlock;
 mod limit;
+mod mounts;
 mod open;
 mod policy;
 mod probe;
 pub(crate) mod process;
 mod record;
 mod requests;
+mod rings;
 mod root;
 mod rule;
+mod search;
 mod support;
 mod syscalls;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+#[cfg(any(test, fuzzing))]
 mod interpreter;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod model;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::{
     ENOTCAPABLE,
     policy::{Policy, Verdict, X32},
-    rule::{Need, Refusal, Step, When},
+    rule::{Need, Step, When},
     syscalls::{Arch, Row, table},
 };
 
@@ -44,6 +44,8 @@ impl Policy {
             | Need::Whole(arg)
             | Need::Loose(arg)
             | Need::Contained(arg)
+            | Need::Known(arg)
+            | Need::Emptied(arg)
             | Need::MapShared(arg)
             | Need::Message(arg) => self.meets(need, &self.held(low(arg)), 0),
             Need::Ioctl(arg, request) => self.meets(need, &self.held(low(arg)), low(request)),
@@ -68,13 +70,13 @@ impl Policy {
         let all = |when: &[When]| when.iter().all(|when| self.condition(*when, args));
         for step in row.rule() {
             match step {
-                Step::Allow(when) if all(when) => return Verdict::Allow,
+                Step::Allow(when) if all(when) => return self.allowed(when),
                 Step::Refuse(when, refusal) if all(when) => {
                     // A limit says nothing of calls that are no use of a descriptor's rights.
                     return self.refuse(*refusal);
                 }
                 Step::Need(when, need) if all(when) && !self.need(*need, args) => {
-                    return self.refuse(Refusal::NotCapable);
+                    return self.unmet(*need);
                 }
                 _ => {}
             }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ECAPMODE, ENOTCAPABLE, requests,
-    rule::{Fact, Need, Refusal},
+    rule::{Fact, Need, Refusal, When},
 };
 use crate::{Limits, Rights, program::Names};
 
@@ -23,11 +23,12 @@ pub(super) enum Kind {
     Limit,
     /// Capability mode: what the table does not allow is refused.
     Enter,
-    /// Confining a program that may use these names.
-    Confine(Names),
+    /// Confining a program that may use these names, and those by way of a supervisor.
+    Confine(Names, Names),
 }
 
 /// What is known of the object behind a pinned number.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Object {
     /// It is open for reading only, so that no mapping of it can be made writable.
@@ -36,6 +37,11 @@ pub(super) struct Object {
     pub(super) addressless: bool,
     /// It is a directory that leads no further than its tree.
     pub(super) contained: bool,
+    /// It is a directory that was open at entry.
+    pub(super) known: bool,
+    /// It may be a directory, and was limited after entering: of what entering allowed on it by
+    /// the rights of then, nothing may be left that these do not allow.
+    pub(super) relimited: bool,
 }
 
 /// What a number may be used for.
@@ -64,6 +70,8 @@ pub(super) struct Policy {
     pub(super) arrives: bool,
     /// Whether stat by a path that may be empty reaches nothing that the rights would not.
     pub(super) statable: bool,
+    /// Whether a broker answers lookups from directories that are not known.
+    pub(super) brokered: bool,
     /// Whether Landlock holds signals.
     pub(super) signal_scope: bool,
     /// Whether some descriptor that has the ceiling is a socket that takes addresses.
@@ -79,6 +87,8 @@ pub(super) struct Policy {
 pub(super) enum Verdict {
     Allow,
     Refuse(i32),
+    /// A supervisor answers it.
+    Notify,
     Kill,
 }
 
@@ -96,13 +106,21 @@ impl Policy {
             (Kind::Enter, Refusal::Probe | Refusal::Global) => Some(ECAPMODE),
             (Kind::Limit | Kind::Enter, Refusal::NotCapable) => Some(ENOTCAPABLE),
             // Programs that know nothing of capabilities understand this one.
-            (Kind::Confine(_), _) => Some(libc::EPERM),
+            (Kind::Confine(..), _) => Some(libc::EPERM),
         }
     }
 
     /// What becomes of a call that is refused so.
     pub(super) fn refuse(&self, refusal: Refusal) -> Verdict {
         self.refusal(refusal).map_or(Verdict::Allow, Verdict::Refuse)
+    }
+
+    /// What becomes of a call whose descriptor does not meet this.
+    pub(super) fn unmet(&self, need: Need) -> Verdict {
+        match need {
+            Need::Known(_) => Verdict::Notify,
+            _ => self.refuse(Refusal::NotCapable),
+        }
     }
 
     /// What becomes of a call without a row.
@@ -154,6 +172,7 @@ impl Policy {
             Fact::Capability => self.capability,
             Fact::Landlock => self.landlock,
             Fact::Directories => self.directories,
+            Fact::Brokered => self.brokered,
             Fact::Statable => self.directories && self.statable,
             Fact::SignalScope => self.signal_scope,
             Fact::Executes => self.all().any(|held| held.rights.contains(Rights::FEXECVE)),
@@ -161,17 +180,31 @@ impl Policy {
                 !held.rights.contains(Rights::MMAP_R) || held.rights.contains(Rights::MMAP_X)
             }),
             Fact::Alters => {
-                !matches!(self.kind, Kind::Confine(names) if !names.contains(Names::ATTRIBUTES))
+                !matches!(self.kind, Kind::Confine(names, _) if !names.contains(Names::ATTRIBUTES))
             }
             Fact::Reopens => self.reopens,
+            Fact::Supervised => {
+                matches!(self.kind, Kind::Confine(_, names) if names.contains(Names::METADATA))
+            }
             Fact::Watched => self.everywhere(Rights::EVENT),
             Fact::SomeNarrow => self.granted.values().any(|held| self.narrow(&held.limits)),
         }
     }
 
-    /// Whether a confined program may use names of these kinds.
+    /// Whether a confined program may use names of these kinds, if only by way of its supervisor.
     pub(super) fn named(&self, names: Names) -> bool {
-        matches!(self.kind, Kind::Confine(allowed) if allowed.contains(names))
+        matches!(self.kind, Kind::Confine(allowed, supervised)
+            if allowed.union(supervised).contains(names))
+    }
+
+    /// What becomes of a call that is allowed where these conditions hold: a supervisor answers it
+    /// where a name is not the program's own to use.
+    pub(super) fn allowed(&self, when: &[When]) -> Verdict {
+        let own = |when: &When| match (self.kind, when) {
+            (Kind::Confine(allowed, _), When::Named(names)) => allowed.contains(*names),
+            _ => true,
+        };
+        if when.iter().all(own) { Verdict::Allow } else { Verdict::Notify }
     }
 
     /// Whether all descriptors have these rights.
@@ -190,6 +223,8 @@ impl Policy {
             Need::Ioctl(..) => requests::taken(limits).contains(&request),
             Need::Whole(_) => !self.narrow(limits),
             Need::Loose(_) | Need::LooseRange(..) => !self.pinned(limits),
+            Need::Known(_) => object.known,
+            Need::Emptied(_) => !object.relimited || limits.rights.contains(Rights::LOOKUP),
             Need::Contained(_) => object.contained || !self.arrives,
             Need::MapShared(_) => limits.rights.contains(Rights::MMAP_RW) || object.read_only,
             Need::Message(_) => {

@@ -25,6 +25,19 @@ pub(crate) struct Child {
     pid: u32,
 }
 
+/// Why this process may start no other just to try something: after unshare(2) of `CLONE_NEWPID` that
+/// one would be the first of the new namespace, and take it with it when it ends.
+pub(super) fn awaits_first() -> Option<String> {
+    let namespace = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    // Without its first process the new one has no link. Without procfs nothing is entered.
+    let own = namespace("pid")?;
+    (namespace("pid_for_children").as_ref() != Some(&own)).then(|| {
+        "the process has unshared its process namespace, and the next one that it starts would be \
+         the first there: start that one, and enter in it"
+            .to_owned()
+    })
+}
+
 /// What a panic exits with, as the standard library's main does.
 const PANICKED: u8 = 101;
 

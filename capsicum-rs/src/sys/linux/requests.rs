@@ -17,9 +17,10 @@ pub(super) const SET_INODE_FLAGS: &[u32] = &[0x4008_6602, 0x401c_5820];
 
 /// What `Ioctls::All` is on Linux: requests that read or change their descriptor alone.
 const ALONE: &[u32] = &[
-    // Terminals: TCGETS, TCSETS*, TCGETA, TCSETA*, TCSBRK, TCXONC, TCFLSH, TIOCEXCL, TIOCNXCL,
-    // TIOCGPGRP, TIOCOUTQ, TIOCGWINSZ, TIOCSWINSZ, TIOCM*, FIONREAD, TIOCGSID, TCGETS2, TCSETS2*,
-    // TIOCGPTN, TIOCSPTLCK, TIOCGPTLCK.
+    // Terminals: TCGETS, TCSETS*, TCGETA, TCSETA*, TCSBRK, TCXONC, TCFLSH, TIOCGPGRP, TIOCOUTQ,
+    // TIOCGWINSZ, TIOCM*, FIONREAD, TIOCGSID, TCGETS2, TCSETS2*, TIOCGPTN, TIOCSPTLCK, TIOCGPTLCK.
+    // Not TIOCSWINSZ, which signals the foreground group (SIGWINCH), nor TIOCEXCL and TIOCNXCL,
+    // which decide who else may open the terminal.
     0x5401,
     0x5402,
     0x5403,
@@ -31,12 +32,9 @@ const ALONE: &[u32] = &[
     0x5409,
     0x540a,
     0x540b,
-    0x540c,
-    0x540d,
     0x540f,
     0x5411,
     0x5413,
-    0x5414,
     0x5415,
     0x5416,
     0x5417,
@@ -119,6 +117,17 @@ mod tests {
     #[test]
     fn no_request_is_both_harmless_and_a_way_out() {
         assert!(ALONE.iter().all(|r| !NEVER.contains(r) && !SET_INODE_FLAGS.contains(r)));
+    }
+
+    #[test]
+    fn a_terminal_is_used_and_others_are_not_signalled_or_kept_from_it() {
+        let all = taken(&Limits::from(Rights::IOCTL));
+        assert!(all.contains(&0x5401) && all.contains(&0x5413));
+        for request in [0x5414, 0x540c, 0x540d] {
+            assert!(!all.contains(&request), "{request:#x}");
+        }
+        // Who controls a terminal of its own says so.
+        assert!(taken(&Limits::from(Rights::IOCTL).ioctls(Ioctls::only([0x5414]))).len() == 1);
     }
 
     #[test]

@@ -11,9 +11,13 @@ use std::{
     os::fd::{OwnedFd, RawFd},
 };
 
-use super::call::{
-    mounts::{self, Errno},
-    privilege,
+use super::{
+    ENOTCAPABLE,
+    call::{
+        mounts::{self, Errno},
+        privilege,
+    },
+    process,
 };
 
 /// A directory that is to be replaced by a copy of its tree.
@@ -42,8 +46,9 @@ enum Step {
     Namespaces,
     Ids,
     Hold,
-    Private,
     Find(usize),
+    Join,
+    Private,
     Moved(usize),
     Copy(usize),
     Restrict(usize),
@@ -79,17 +84,22 @@ impl Work<'_> {
             mounts::write_file(c"/proc/self/gid_map", gids).map_err(at(Step::Ids))?;
             self.user = Some(mounts::open(c"/proc/self/ns/user").map_err(at(Step::Hold))?);
         }
-        self.mounts = Some(mounts::open(c"/proc/self/ns/mnt").map_err(at(Step::Hold))?);
-        mounts::make_mounts_private().map_err(at(Step::Private))?;
+        let own = mounts::open(c"/proc/self/ns/mnt").map_err(at(Step::Hold))?;
         for (index, place) in self.places.iter().enumerate() {
-            let there = mounts::refer(&place.path).map_err(at(Step::Find(index)))?;
-            let tree = mounts::clone_tree(&there).map_err(at(Step::Copy(index)))?;
-            let identity = mounts::identity(&tree).map_err(at(Step::Find(index)))?;
+            self.trees.push(mounts::refer(&place.path).map_err(at(Step::Find(index)))?);
+        }
+        // Whoever joins gets the root of the namespace. After chroot(2) that is not the caller's,
+        // from which the places were found: the empty root must cover the other one.
+        mounts::join(&own, libc::CLONE_NEWNS).map_err(at(Step::Join))?;
+        self.mounts = Some(own);
+        mounts::make_mounts_private().map_err(at(Step::Private))?;
+        for (index, (place, tree)) in self.places.iter().zip(&mut self.trees).enumerate() {
+            *tree = mounts::clone_tree(tree).map_err(at(Step::Copy(index)))?;
+            let identity = mounts::identity(tree).map_err(at(Step::Find(index)))?;
             if identity != place.identity {
                 return Err((Step::Moved(index), 0));
             }
-            mounts::restrict_mount(&tree, place.attributes).map_err(at(Step::Restrict(index)))?;
-            self.trees.push(tree);
+            mounts::restrict_mount(tree, place.attributes).map_err(at(Step::Restrict(index)))?;
         }
         let root = mounts::new_tmpfs(SEALED).map_err(at(Step::Root))?;
         mounts::cover_root(&root).map_err(at(Step::Root))?;
@@ -122,6 +132,9 @@ impl Root {
     ///
     /// The reason why this process can have none, in words.
     pub(super) fn prepare(places: &[Place]) -> Result<Self, String> {
+        if let Some(reason) = process::awaits_first() {
+            return Err(reason);
+        }
         let privileged = privilege::mounts().map_err(|error| format!("capget: {error}"))?;
         let mut work = Work {
             places,
@@ -154,6 +167,14 @@ impl Root {
             } else {
                 tree
             };
+            mounts::rehearse_replace(place.fd, &directory).map_err(|errno| {
+                let why = match errno {
+                    libc::EBADF => " (it is above the limit RLIMIT_NOFILE)",
+                    ENOTCAPABLE => " (the number of a closed descriptor is still limited)",
+                    _ => "",
+                };
+                format!("descriptor {} cannot be replaced: {}{why}", place.fd, message(errno))
+            })?;
             directories.push((place.fd, directory, close_on_exec));
         }
         Ok(Self { user, mounts, directories })
@@ -209,9 +230,8 @@ impl Step {
             Self::Namespaces => format!("no mount namespace: unshare: {error}"),
             Self::Ids => format!("the user namespace takes no ids (/proc/self/uid_map): {error}"),
             Self::Hold => format!("/proc/self/ns: {error}"),
-            Self::Private => format!(
-                "mounts cannot be made private: {error} (the root of the process must be a mount)"
-            ),
+            Self::Join => format!("setns(CLONE_NEWNS): {error}"),
+            Self::Private => format!("mounts cannot be made private: {error}"),
             Self::Find(index) => format!(
                 "{} is not found again by its path: {error}: it has been moved or deleted, or lies \
                  beneath a directory that cannot be searched",

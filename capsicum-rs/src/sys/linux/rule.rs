@@ -61,7 +61,8 @@ pub(super) enum When {
     Fact(Fact),
     /// The policy is not so.
     Unless(Fact),
-    /// A confined program may use names of these kinds, all of them.
+    /// A confined program may use names of these kinds, all of them. Where it may use one of them
+    /// only by way of its supervisor, that answers a call that is allowed so.
     Named(Names),
 }
 
@@ -74,7 +75,9 @@ pub(super) enum Fact {
     Landlock,
     /// The root is private and empty, and directories lead no further than their trees.
     Directories,
-    /// The same, and stat by a path that may be empty reaches nothing that the rights would not.
+    /// A broker looks up what is beneath directories that arrive later.
+    Brokered,
+    /// The same as `Directories`, and stat by a path that may be empty reaches nothing that the rights would not.
     Statable,
     /// Landlock keeps signals within the processes that entered.
     SignalScope,
@@ -87,6 +90,8 @@ pub(super) enum Fact {
     /// What a descriptor is open on may have its mode, owner, times and attributes altered: not by
     /// a confined program without [`Names::ATTRIBUTES`], which opens what it may only read.
     Alters,
+    /// A supervisor answers the calls of a confined program that Landlock does not see.
+    Supervised,
     /// Some descriptor lacks something that the ceiling has: a second number for it would have it.
     SomeNarrow,
     /// One of those is on no mount, so that Landlock lets it be opened again through procfs.
@@ -108,6 +113,12 @@ pub(super) enum Need {
     /// The descriptor leads no further than its tree: it is known to, or no directory of another
     /// process can arrive.
     Contained(Arg),
+    /// The descriptor is a directory that was open at entry, so that Landlock holds lookups from it.
+    /// Where it is not, the call is not refused but left to the broker.
+    Known(Arg),
+    /// The descriptor has `LOOKUP`, or was not limited after entering, which may have allowed paths
+    /// that may be empty for the rights of then.
+    Emptied(Arg),
     /// The descriptor is not pinned: another object may take its number.
     Loose(Arg),
     /// No pinned descriptor is in the range from the first to the second argument.

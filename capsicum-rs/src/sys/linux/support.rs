@@ -6,6 +6,7 @@ use super::{
     call,
     landlock::Landlock,
     policy::{Kind, Policy},
+    process,
     root::Root,
     rule::{Need, Step, When},
     syscalls::{Arch, table},
@@ -43,19 +44,7 @@ pub(crate) fn support() -> Support {
                 state: landlock.clone().map(|landlock| format!("ABI {}", landlock.abi)),
             },
             Mechanism { name: "landlock(7) scopes", state: scopes(landlock) },
-            Mechanism {
-                name: "user_namespaces(7)",
-                state: call::user_namespaces()
-                    .map(|()| "to be had, with a mount namespace".to_owned())
-                    .map_err(|error| {
-                        format!(
-                            "unshare: {error}: see user.max_user_namespaces, \
-                             kernel.unprivileged_userns_clone and \
-                             kernel.apparmor_restrict_unprivileged_userns of sysctl(8), and the \
-                             container's filter"
-                        )
-                    }),
-            },
+            Mechanism { name: "user_namespaces(7)", state: user_namespaces() },
             Mechanism {
                 name: "mount_namespaces(7)",
                 state: root.map(|()| "a private root can be made".to_owned()),
@@ -70,6 +59,22 @@ pub(crate) fn support() -> Support {
             },
         ],
     }
+}
+
+fn user_namespaces() -> Result<String, String> {
+    if let Some(reason) = process::awaits_first() {
+        return Err(reason);
+    }
+    call::user_namespaces().map(|()| "to be had, with a mount namespace".to_owned()).map_err(
+        |error| {
+            format!(
+                "unshare: {error}: see user.max_user_namespaces, \
+                 kernel.unprivileged_userns_clone and \
+                 kernel.apparmor_restrict_unprivileged_userns of sysctl(8), and the \
+                 container's filter"
+            )
+        },
+    )
 }
 
 fn system() -> String {
@@ -99,6 +104,7 @@ fn rights(
         directories: lacks_root.is_none(),
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: true,
         addressable: false,
         reopens: false,
@@ -138,7 +144,12 @@ fn operations(policy: &Policy, right: Rights) -> (Vec<&'static str>, Vec<&'stati
         Need::Fcntl(..) => right == Rights::FCNTL,
         Need::Ioctl(..) => right == Rights::IOCTL,
         Need::MapShared(_) | Need::Message(_) => right == Rights::WRITE,
-        Need::Whole(_) | Need::Loose(_) | Need::LooseRange(..) | Need::Contained(_) => false,
+        Need::Whole(_)
+        | Need::Loose(_)
+        | Need::LooseRange(..)
+        | Need::Contained(_)
+        | Need::Known(_)
+        | Need::Emptied(_) => false,
     };
     for row in table().filter(|row| row.number(Arch::HOST).is_some()) {
         let holds = |when: &When| match when {

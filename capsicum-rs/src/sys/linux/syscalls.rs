@@ -118,6 +118,7 @@ macro_rules! rules {
     (alter $arg:literal, $($right:ident)|+) => {
         &[
             Step::Need(&[], Need::Right($arg, Rights::empty()$(.union(Rights::$right))+)),
+            Step::Allow(&[When::Named(Names::ATTRIBUTES)]),
             Step::Refuse(&[When::Unless(Fact::Alters)], Refusal::Global),
             Step::Allow(&[]),
         ]
@@ -138,6 +139,15 @@ macro_rules! rules {
             Step::Need(&[], Need::Right($arg, Rights::$right)),
             Step::Refuse(&[When::Unless(Fact::Landlock)], Refusal::Global),
             Step::Allow(&[]),
+        ]
+    };
+    // No supervisor could do it for the program, and it gives nothing that its other calls would
+    // not hold.
+    (unsupervised $name:ident) => {
+        &[
+            Step::Allow(&[When::Fact(Fact::Supervised)]),
+            Step::Allow(&[When::Named(Names::$name)]),
+            Step::Refuse(&[], Refusal::Global),
         ]
     };
     // By a path that Landlock does not see, from a directory with these rights: only where it

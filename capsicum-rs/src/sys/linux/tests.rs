@@ -52,6 +52,7 @@ fn policy(kind: Kind, ceiling: impl Into<Limits>) -> Policy {
         directories: false,
         arrives: false,
         statable: false,
+        brokered: false,
         signal_scope: true,
         addressable: false,
         reopens: false,

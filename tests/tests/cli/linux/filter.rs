@@ -60,6 +60,22 @@ pub(crate) fn without(namespaces: u32, landlock: bool) -> Vec<sock_filter> {
     filter
 }
 
+/// Refuses namespaces, and listeners (`SECCOMP_FILTER_FLAG_NEW_LISTENER`) with `EPERM`, as the filter
+/// of an outer sandbox does.
+pub(crate) fn without_listeners() -> Vec<sock_filter> {
+    let flag = u32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).unwrap();
+    let mut filter = vec![
+        load(0),
+        jump(libc::BPF_JEQ, number(libc::SYS_seccomp), 0, 3),
+        // The low half of the second argument.
+        load(24),
+        jump(libc::BPF_JSET, flag, 0, 1),
+        answer(libc::EPERM),
+    ];
+    filter.extend(without(NAMESPACES, false));
+    filter
+}
+
 /// Installs a filter in the calling process. Async-signal-safe.
 pub(crate) fn install(filter: &mut [sock_filter]) -> io::Result<()> {
     let program =

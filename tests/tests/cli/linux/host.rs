@@ -29,6 +29,8 @@ pub(crate) enum Offers {
     NoUserNamespaces,
     /// No namespaces.
     NoNamespaces,
+    /// No namespaces, and no supervisor: another one listens already, or a filter forbids it.
+    NoSupervisor,
     /// Neither namespaces nor Landlock.
     Neither,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Host {
 
 /// Copies a program, in a process of its own: a child that another test happens to start would
 /// hold it open for writing for a while, and it could not be executed.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let status = Command::new("/bin/cp").arg("-p").args([from, to]).status().unwrap();
     assert!(status.success(), "{} cannot be copied", from.display());
 }
@@ -122,6 +124,7 @@ impl Host {
             Offers::All => return command,
             Offers::NoUserNamespaces => filter::without(filter::USER_NAMESPACES, false),
             Offers::NoNamespaces => filter::without(filter::NAMESPACES, false),
+            Offers::NoSupervisor => filter::without_listeners(),
             Offers::Neither => filter::without(filter::NAMESPACES, true),
         };
         // SAFETY: installing a filter that is there makes two system calls and nothing else.
@@ -178,5 +181,8 @@ fn namespaces_work(host: &Host) -> bool {
 
 /// Runs a test at both levels.
 pub(crate) fn at_both_levels(test: impl Fn(&Host)) {
-    on_each(&[Offers::All, Offers::NoUserNamespaces, Offers::NoNamespaces], test);
+    on_each(
+        &[Offers::All, Offers::NoUserNamespaces, Offers::NoNamespaces, Offers::NoSupervisor],
+        test,
+    );
 }

@@ -16,7 +16,13 @@ fn the_best_level_is_silent_and_the_lesser_one_says_what_it_does_not_hide() {
             assert_eq!(errors, "");
         } else {
             assert_eq!(errors.lines().count(), 1, "{errors}");
-            for expected in ["landlock", "names and metadata", "can be seen", "chmod"] {
+            let said: &[&str] = if host.offers == Offers::NoSupervisor {
+                // Why, too.
+                &["landlock", "names and metadata", "can be seen", "chmod", "supervis"]
+            } else {
+                &["landlock", "with a supervisor", "whether a name is taken", "can be seen"]
+            };
+            for expected in said {
                 assert!(errors.contains(expected), "{errors}");
             }
         }
@@ -59,8 +65,10 @@ fn a_level_that_is_asked_for_is_reached_or_nothing_is_run() {
         assert!(output.stdout.is_empty());
     });
     on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
-        let seen = host.run(&["--level", "landlock"], "test -e /etc/passwd");
-        assert_eq!(seen.status.code(), Some(0), "metadata is not hidden at this level");
+        let script = "test -e /etc/passwd || (cat < /etc/passwd) 2>&1";
+        let seen = host.run(&["--level", "landlock"], script);
+        // Landlock tells that a file is there which it does not open.
+        assert!(text(&seen).contains("Permission denied"), "{}", text(&seen));
         let seen = host.run(&["--level", "directories"], "test -e /etc/passwd");
         assert_eq!(seen.status.code(), Some(1), "there is no such file in a private root");
     });
@@ -85,7 +93,7 @@ fn what_landlock_alone_cannot_hold_is_refused() {
 
 #[test]
 fn metadata_cannot_be_changed_by_path_where_landlock_is_all_there_is() {
-    on_each(&[Offers::NoNamespaces], |host| {
+    on_each(&[Offers::NoSupervisor], |host| {
         let out = host.make_dir("out");
         let file = host.make_file("out/file", "");
         let script = format!("chmod 777 {}", file.display());
@@ -93,7 +101,7 @@ fn metadata_cannot_be_changed_by_path_where_landlock_is_all_there_is() {
         assert_ne!(changed.status.code(), Some(0));
         assert!(errors(&changed).contains("Operation not permitted"), "{}", errors(&changed));
     });
-    on_each(&[Offers::All, Offers::NoUserNamespaces], |host| {
+    on_each(&[Offers::All, Offers::NoUserNamespaces, Offers::NoNamespaces], |host| {
         let out = host.make_dir("out");
         let file = host.make_file("out/file", "");
         let script = format!("chmod 777 {}", file.display());
@@ -129,9 +137,15 @@ fn the_doctor_knows_the_levels_and_what_to_change() {
                 if offers == Offers::Neither { "no   landlock" } else { "yes  landlock" };
             assert!(text.contains(directories), "{text}");
             assert!(text.contains(landlock), "{text}");
+            assert_eq!(
+                text.contains("without a supervisor"),
+                offers == Offers::NoSupervisor,
+                "{text}"
+            );
         });
     };
     exits(Offers::All, 0);
     exits(Offers::NoNamespaces, 0);
+    exits(Offers::NoSupervisor, 0);
     exits(Offers::Neither, 1);
 }

@@ -11,7 +11,7 @@ use super::host::at_both_levels;
 use crate::deadline::{DEADLINE, finish};
 
 /// Starts a command and waits for its first line.
-fn start(command: &mut Command) -> (Child, BufReader<ChildStdout>) {
+pub(super) fn start(command: &mut Command) -> (Child, BufReader<ChildStdout>) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -27,7 +27,7 @@ fn signal(child: &Child, signal: i32) {
 }
 
 /// Reads until everybody who could write has ended.
-fn until_all_have_ended(mut reader: BufReader<ChildStdout>) -> String {
+pub(super) fn until_all_have_ended(mut reader: BufReader<ChildStdout>) -> String {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut text = String::new();

@@ -9,4 +9,5 @@ mod host;
 mod levels;
 mod lifetime;
 mod streams;
+mod supervised;
 mod terminal;

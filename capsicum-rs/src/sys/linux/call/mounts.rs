@@ -266,3 +266,22 @@ pub(in super::super) fn replace(
     // SAFETY: whoever owns the number keeps it: it stays open, on the same directory.
     checked(unsafe { libc::dup3(with.as_raw_fd(), number, flags) }.into()).map(drop)
 }
+
+/// Whether [`replace`] would work, as far as can be known without doing it: nothing changes.
+pub(in super::super) fn rehearse_replace(number: RawFd, with: &OwnedFd) -> Result<(), Errno> {
+    let itself = with.as_raw_fd();
+    // A filter may refuse the call on a number that was limited and given to this descriptor.
+    // SAFETY: no pointer is passed, and the kernel refuses to make a descriptor take its own place.
+    match checked(unsafe { libc::dup3(itself, itself, 0) }.into()) {
+        Err(libc::EINVAL) => {}
+        result => return result.and(Err(libc::EINVAL)),
+    }
+    // A descriptor stays open where the limit is lowered, but nothing takes its place then.
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is what getrlimit writes.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) }.into())?;
+    // SAFETY: the call succeeded, so that the kernel has filled it.
+    let limit = unsafe { limit.assume_init() }.rlim_cur;
+    let within = libc::rlim_t::try_from(number).is_ok_and(|number| number < limit);
+    if within { Ok(()) } else { Err(libc::EBADF) }
+}

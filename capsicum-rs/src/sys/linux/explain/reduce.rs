@@ -28,6 +28,8 @@ pub(in super::super) enum Action {
     On(Arg, Numbers),
     /// Goes on where the first argument is a descriptor that takes the request in the second.
     Request(Arg, Arg, Vec<(Numbers, BTreeSet<u32>)>),
+    /// Goes on where the argument is one of these descriptors, and is left to the broker elsewhere.
+    Brokered(Arg, Numbers),
     /// Goes on where none of these is from the first to the second argument.
     Without(Arg, Arg, Vec<(u32, u32)>),
 }
@@ -45,7 +47,7 @@ impl Action {
     /// The error number that it may refuse with.
     pub(super) fn refusal(&self, policy: &Policy) -> Option<i32> {
         match self {
-            Self::Allow => None,
+            Self::Allow | Self::Brokered(..) => None,
             Self::Refuse(errno, _) => Some(*errno),
             Self::On(..) | Self::Request(..) | Self::Without(..) => {
                 policy.refusal(Refusal::NotCapable)
@@ -127,7 +129,7 @@ fn left(policy: &Policy, when: &[When]) -> Option<(Vec<When>, Option<Why>)> {
 fn refuse(policy: &Policy, refusal: Refusal, why: Option<Why>) -> Action {
     match policy.refuse(refusal) {
         Verdict::Refuse(errno) => Action::Refuse(errno, why),
-        Verdict::Allow | Verdict::Kill => Action::Allow,
+        Verdict::Allow | Verdict::Notify | Verdict::Kill => Action::Allow,
     }
 }
 
@@ -150,11 +152,13 @@ fn need(policy: &Policy, need: Need, reach: &BTreeMap<Arg, Numbers>) -> Option<A
             let groups = requests_by_descriptor(policy);
             if groups.is_empty() { unmet() } else { Some(Action::Request(arg, request, groups)) }
         }
+        Need::Known(arg) => Some(Action::Brokered(arg, meeting(policy, need))),
         Need::Right(arg, _)
         | Need::Fcntl(arg, _)
         | Need::Whole(arg)
         | Need::Loose(arg)
         | Need::Contained(arg)
+        | Need::Emptied(arg)
         | Need::MapShared(arg)
         | Need::Message(arg) => {
             let before = reach.get(&arg).cloned().unwrap_or_else(Numbers::all);

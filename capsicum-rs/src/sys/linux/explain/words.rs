@@ -90,6 +90,14 @@ impl Words<'_> {
                 });
                 format!("unless {}", groups.collect::<Vec<_>>().join(", or "))
             }
+            Action::Brokered(arg, Numbers::Only(these)) if these.is_empty() => {
+                let what = self.argument(*arg).name;
+                return format!("left to the broker, which looks beneath {what}");
+            }
+            Action::Brokered(arg, Numbers::Only(these) | Numbers::AllBut(these)) => {
+                let on = self.on(*arg, these.iter().copied());
+                return format!("left to the broker unless {on}");
+            }
             Action::Without(first, last, runs) => {
                 let runs = runs.iter().flat_map(|(from, to)| *from..=*to);
                 format!(
@@ -218,7 +226,11 @@ fn reason(why: Why) -> Option<String> {
             "Landlock does not see it, and there is no private root".to_owned()
         }
         Why::Unless(Fact::Statable) => "the path need not be empty".to_owned(),
-        Why::Unmet(Need::LooseRange(..)) | Why::Fact(_) | Why::Unless(_) => return None,
+        Why::Unmet(Need::LooseRange(..) | Need::Known(_) | Need::Emptied(_))
+        | Why::Fact(_)
+        | Why::Unless(_) => {
+            return None;
+        }
     })
 }
 

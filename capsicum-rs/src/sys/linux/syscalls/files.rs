@@ -6,7 +6,7 @@
 //! only. `AT_EMPTY_PATH` says that the path may be empty, not that it is.
 
 use super::{
-    super::rule::{Fact, Need, Refusal, Step, When},
+    super::rule::{Arg, Fact, Need, Refusal, Step, When},
     AT_FDCWD, NONE, Row, row, rules,
 };
 use crate::{Rights, program::Names};
@@ -103,7 +103,10 @@ const REFERRING: u32 = PLAIN | bits(libc::O_PATH);
 /// openat(2): the needs are those of FreeBSD's. `O_PATH` is not seen by Landlock, access mode 3
 /// opens devices for ioctl(2) without reading or writing, and `O_TMPFILE` makes a file that no
 /// `CREATE` is asked for.
+///
+/// A confined program that may not alter modes makes no file that takes on its owner's ids.
 const OPENAT: &[Step] = &[
+    Step::Refuse(&[When::Unless(Fact::Alters), makes(2), When::Any(3, SET_ID)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PATHS), When::Clear(2, bits(libc::O_PATH))]),
     Step::Allow(&[When::Named(Names::PATHS.union(Names::METADATA))]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
@@ -131,12 +134,24 @@ const OPENAT: &[Step] = &[
     Step::Need(&[When::Any(2, bits(libc::O_CREAT))], Need::Right(0, Rights::CREATE)),
     Step::Need(&[When::Any(2, bits(libc::O_TRUNC))], Need::Right(0, Rights::FTRUNCATE)),
     Step::Need(&[When::Any(2, bits(libc::O_SYNC))], Need::Right(0, Rights::FSYNC)),
+    // Landlock has rules for what was open at entry; a broker answers for the rest, if there is one.
+    // It is given no references: it could hand out none.
+    Step::Need(&[When::Fact(Fact::Brokered), When::Clear(2, bits(libc::O_PATH))], Need::Known(0)),
     Step::Allow(&[]),
 ];
+
+/// Whether open(2) looks at the mode: `O_CREAT`, and the bit of `O_TMPFILE` that is its own.
+pub(super) const fn makes(flags: Arg) -> When {
+    When::Any(flags, bits(libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY))
+}
+
+/// The bits of a mode with which a program takes on the file's owner or group.
+pub(super) const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
 
 /// Fifos have a right of their own; the rest are sockets and plain files. A device's number is a
 /// global name.
 const MKNODAT: &[Step] = &[
+    Step::Refuse(&[When::Unless(Fact::Alters), When::Any(2, SET_ID)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PATHS)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[When::Masked(2, libc::S_IFMT, libc::S_IFIFO)], Need::Right(0, Rights::MKFIFOAT)),
@@ -190,6 +205,7 @@ const NEWFSTATAT: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Any(3, AT_EMPTY_PATH)], Need::Emptied(0)),
     Step::Allow(&[When::Any(3, AT_EMPTY_PATH), When::Fact(Fact::Statable)]),
     Step::Refuse(&[When::Any(3, AT_EMPTY_PATH)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::LOOKUP)),
@@ -203,6 +219,7 @@ const STATX: &[Step] = &[
     Step::Allow(&[When::Named(Names::METADATA)]),
     Step::Refuse(&[When::Is(0, AT_FDCWD)], Refusal::Global),
     Step::Need(&[], Need::Right(0, Rights::FSTAT)),
+    Step::Need(&[When::Any(2, AT_EMPTY_PATH)], Need::Emptied(0)),
     Step::Allow(&[When::Any(2, AT_EMPTY_PATH), When::Fact(Fact::Statable)]),
     Step::Refuse(&[When::Any(2, AT_EMPTY_PATH)], Refusal::Missing),
     Step::Need(&[], Need::Right(0, Rights::LOOKUP)),

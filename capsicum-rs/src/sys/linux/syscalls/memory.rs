@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
     row("get_mempolicy", 239, 236, rules!(free)),
     row("set_mempolicy", 238, 237, rules!(free)),
     // It tells which pages of a file others have read.
-    row("mincore", 27, 232, rules!(named METADATA)),
+    row("mincore", 27, 232, rules!(unsupervised METADATA)),
     // Faults handled by the program make races in the kernel easy to win.
     row("userfaultfd", 323, 282, rules!(global)),
     row("process_vm_readv", 310, 270, rules!(global)),

@@ -2,18 +2,20 @@
 //! namespaces, and the system as a whole. Capability mode refuses each.
 
 use super::{
-    super::rule::{Refusal, Step, When},
-    NONE, Row, row, rules,
+    super::rule::{Fact, Refusal, Step, When},
+    NONE, Row,
+    files::{SET_ID, makes},
+    row, rules,
 };
 use crate::program::Names;
 
 pub(super) const ROWS: &[Row] = &[
     // Paths that Landlock holds.
     row("open", 2, NONE, OPEN),
-    row("creat", 85, NONE, rules!(named PATHS)),
+    row("creat", 85, NONE, CREAT),
     row("mkdir", 83, NONE, rules!(named PATHS)),
     row("rmdir", 84, NONE, rules!(named PATHS)),
-    row("mknod", 133, NONE, rules!(named PATHS)),
+    row("mknod", 133, NONE, CREAT),
     row("unlink", 87, NONE, rules!(named PATHS)),
     row("rename", 82, NONE, rules!(named PATHS)),
     row("link", 86, NONE, rules!(named PATHS)),
@@ -30,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
     row("listxattr", 194, 11, rules!(named METADATA)),
     row("llistxattr", 195, 12, rules!(named METADATA)),
     row("inotify_add_watch", 254, 27, rules!(named METADATA)),
-    row("chdir", 80, 49, rules!(named METADATA)),
+    row("chdir", 80, 49, rules!(unsupervised METADATA)),
     row("getcwd", 79, 17, rules!(named METADATA)),
     row("chmod", 90, NONE, rules!(named ATTRIBUTES)),
     row("chown", 92, NONE, rules!(named ATTRIBUTES)),
@@ -111,10 +113,19 @@ pub(super) const ROWS: &[Row] = &[
     row("ioperm", 173, NONE, rules!(global)),
 ];
 
-/// `O_PATH` is not seen by Landlock.
+/// `O_PATH` is not seen by Landlock, nor is the mode of a file that is made.
 const OPEN: &[Step] = &[
+    Step::Refuse(&[When::Unless(Fact::Alters), makes(1), When::Any(2, SET_ID)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PATHS), When::Clear(1, libc::O_PATH.cast_unsigned())]),
     Step::Allow(&[When::Named(Names::PATHS.union(Names::METADATA))]),
+    Step::Refuse(&[], Refusal::Global),
+];
+
+/// creat(2) and mknod(2): who may not alter modes makes no file either that takes on its owner's
+/// ids.
+const CREAT: &[Step] = &[
+    Step::Refuse(&[When::Unless(Fact::Alters), When::Any(1, SET_ID)], Refusal::Global),
+    Step::Allow(&[When::Named(Names::PATHS)]),
     Step::Refuse(&[], Refusal::Global),
 ];
 

@@ -43,7 +43,8 @@ pub(super) const ROWS: &[Row] = &[
     row("prlimit64", 302, 261, PRLIMIT),
     row("umask", 95, 166, rules!(free)),
     row("setsid", 112, 157, rules!(free)),
-    row("capget", 125, 90, rules!(free)),
+    // The id of any process is in memory: it would tell who is there, and with which capabilities.
+    row("capget", 125, 90, rules!(named PROCESSES)),
     row("capset", 126, 91, rules!(free)),
     row("setuid", 105, 146, rules!(free)),
     row("setgid", 106, 144, rules!(free)),
@@ -108,14 +109,15 @@ pub(super) const ROWS: &[Row] = &[
     row("sched_getparam", 143, 121, rules!(own 0)),
     row("sched_setparam", 142, 118, rules!(own 0)),
     row("sched_getscheduler", 145, 120, rules!(own 0)),
-    row("sched_setscheduler", 144, 119, rules!(own 0)),
+    row("sched_setscheduler", 144, 119, SETSCHEDULER),
     row("sched_getattr", 315, 275, rules!(own 0)),
-    row("sched_setattr", 314, 274, rules!(own 0)),
+    // What it sets is in memory: SCHED_FIFO of a process of root's leaves no time to others.
+    row("sched_setattr", 314, 274, rules!(named PROCESSES)),
     row("sched_rr_get_interval", 148, 127, rules!(own 0)),
     row("getpriority", 140, 141, PRIORITY),
-    row("setpriority", 141, 140, PRIORITY),
+    row("setpriority", 141, 140, SETPRIORITY),
     row("ioprio_get", 252, 31, IOPRIO),
-    row("ioprio_set", 251, 30, IOPRIO),
+    row("ioprio_set", 251, 30, SETIOPRIO),
     // What a process is.
     row("getpid", 39, 172, rules!(free)),
     row("getppid", 110, 173, rules!(free)),
@@ -303,6 +305,38 @@ const PRIORITY: &[Step] = &[
     Step::Refuse(&[When::Is(0, 1), When::Is(1, 0)], Refusal::Global),
     Step::Allow(&[When::Named(Names::PROCESSES)]),
     Step::Allow(&[When::Is(0, 0), When::Is(1, 0)]),
+    Step::Refuse(&[], Refusal::Global),
+];
+
+/// The same, and no better than where a process starts: a process of root's could leave no time to
+/// others.
+const SETPRIORITY: &[Step] = &[
+    Step::Refuse(&[When::Is(0, 1), When::Is(1, 0)], Refusal::Global),
+    Step::Allow(&[When::Named(Names::PROCESSES)]),
+    Step::Allow(&[When::Is(0, 0), When::Is(1, 0), When::Clear(2, 1 << 31)]),
+    Step::Refuse(&[], Refusal::Global),
+];
+
+/// Of the own process, and none of real time: `SCHED_OTHER`, `SCHED_BATCH`, `SCHED_IDLE`, each also
+/// with `SCHED_RESET_ON_FORK`.
+const SETSCHEDULER: &[Step] = &[
+    Step::Allow(&[When::Named(Names::PROCESSES)]),
+    Step::Allow(&[When::Is(0, 0), When::OneOf(1, &[0, 3, 5, RESET, RESET | 3, RESET | 5])]),
+    Step::Refuse(&[], Refusal::Global),
+];
+
+const RESET: u32 = bits(libc::SCHED_RESET_ON_FORK);
+
+/// `IOPRIO_CLASS_RT`, in the bits above 13, and the bits of all classes.
+const REAL_TIME: u32 = 1 << 13;
+const CLASSES: u32 = 7 << 13;
+
+/// Of the own process, and no class of real time, which leaves a disk to nobody else.
+const SETIOPRIO: &[Step] = &[
+    Step::Refuse(&[When::Is(0, 2), When::Is(1, 0)], Refusal::Global),
+    Step::Allow(&[When::Named(Names::PROCESSES)]),
+    Step::Refuse(&[When::Masked(2, CLASSES, REAL_TIME)], Refusal::Global),
+    Step::Allow(&[When::Is(0, 1), When::Is(1, 0)]),
     Step::Refuse(&[], Refusal::Global),
 ];
 

@@ -65,7 +65,7 @@ fn what_may_be_opened_again_through_procfs_is_not_followed_to() {
 #[test]
 fn a_program_without_names_of_programs_executes_none_by_descriptor() {
     let flags = libc::AT_EMPTY_PATH.cast_unsigned().into();
-    let mut program = policy(Kind::Confine(Names::PATHS), Rights::ALL);
+    let mut program = policy(Kind::Confine(Names::PATHS, Names::empty()), Rights::ALL);
     program.capability = false;
     expect(&program, "execveat", &[3, POINTER, 0, 0, flags], DENIED);
     let limit = policy(Kind::Limit, Rights::ALL).grant(3, Rights::READ).grant(4, Rights::FEXECVE);
@@ -90,7 +90,7 @@ fn without_landlock_the_limit_of_cores_stays_as_it_is() {
     expect(&policy, "prlimit64", &[9, 7, 0, POINTER], GLOBAL);
     // A confined program's cores go to its private root.
     let mut program = policy.clone();
-    program.kind = Kind::Confine(Names::empty());
+    program.kind = Kind::Confine(Names::empty(), Names::empty());
     program.capability = false;
     expect(&program, "setrlimit", &[core, POINTER], ALLOWED);
     expect(&program, "prlimit64", &[0, core, POINTER, 0], ALLOWED);
@@ -123,4 +123,26 @@ fn an_attribute_that_may_be_the_mode_needs_fchmod() {
     for part in parts {
         expect(&only(all.difference(part)), "fsetxattr", &[3, POINTER], INCAPABLE);
     }
+}
+
+#[test]
+fn a_process_of_roots_does_not_take_all_time_for_itself() {
+    const RESET: u64 = 0x4000_0000;
+    let nothing = policy(Kind::Enter, Rights::NONE);
+    for usual in [0, 3, 5, RESET, RESET | 3, RESET | 5] {
+        expect(&nothing, "sched_setscheduler", &[0, usual, POINTER], ALLOWED);
+    }
+    for real_time in [1, 2, 6, 7, RESET | 1, RESET | 2] {
+        expect(&only(Rights::ALL), "sched_setscheduler", &[0, real_time, POINTER], GLOBAL);
+    }
+    for nice in [0, 1, 19] {
+        expect(&nothing, "setpriority", &[0, 0, nice], ALLOWED);
+    }
+    for better in [-1_i64, -20] {
+        expect(&only(Rights::ALL), "setpriority", &[0, 0, better.cast_unsigned()], GLOBAL);
+    }
+    for class in [0, 2, 3] {
+        expect(&nothing, "ioprio_set", &[1, 0, class << 13 | 7], ALLOWED);
+    }
+    expect(&only(Rights::ALL), "ioprio_set", &[1, 0, 1 << 13 | 7], GLOBAL);
 }

@@ -152,3 +152,19 @@ fn anonymous_memory_is_not_a_program() {
     expect(&only(Rights::FEXECVE), "memfd_create", &[POINTER, 1], GLOBAL);
     expect(&only(Rights::READ), "memfd_create", &[POINTER, 1], ALLOWED);
 }
+
+#[test]
+fn a_limit_after_entering_takes_from_a_directory_the_paths_that_may_be_empty() {
+    let relimited = Object { relimited: true, ..Object::default() };
+    let mut limit = policy(Kind::Limit, Rights::NONE)
+        .grant(3, Rights::READ | Rights::FSTAT)
+        .grant(4, Rights::LOOKUP | Rights::FSTAT)
+        .known(3, relimited)
+        .known(4, relimited)
+        .grant(5, Rights::FSTAT);
+    limit.capability = true;
+    for (number, verdict) in [(3, INCAPABLE), (4, ALLOWED), (5, ALLOWED)] {
+        expect(&limit, "newfstatat", &[number, POINTER, POINTER, 0x1000], verdict);
+        expect(&limit, "statx", &[number, POINTER, 0x1000, 0, POINTER], verdict);
+    }
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::program::Names;
 
 fn program(names: Names) -> Policy {
-    policy(Kind::Confine(names), Rights::ALL)
+    policy(Kind::Confine(names, Names::empty()), Rights::ALL)
 }
 
 /// Allowed with these names, and refused without any of them.
@@ -19,12 +19,13 @@ fn with(names: Names, name: &str, args: &[u64]) {
 
 #[test]
 fn paths() {
-    for name in [
-        "creat", "mkdir", "rmdir", "mknod", "unlink", "rename", "link", "symlink", "truncate",
-        "sync", "syncfs",
-    ] {
+    for name in
+        ["mkdir", "rmdir", "unlink", "rename", "link", "symlink", "truncate", "sync", "syncfs"]
+    {
         with(Names::PATHS, name, &[POINTER, POINTER]);
     }
+    with(Names::PATHS, "creat", &[POINTER, 0o644]);
+    with(Names::PATHS, "mknod", &[POINTER, 0o644]);
     with(Names::PATHS, "open", &[POINTER, 0]);
     with(Names::PATHS.union(Names::METADATA), "open", &[POINTER, 0o10_000_000]);
     with(Names::PATHS, "openat", &[CWD, POINTER, 0]);
@@ -171,6 +172,7 @@ fn processes() {
     }
     with(Names::PROCESSES, "ioctl", &[0, 0x5410, POINTER]);
     with(Names::IDENTITY, "setgroups", &[0, POINTER]);
+    with(Names::PROCESSES, "capget", &[POINTER, POINTER]);
     for name in [
         "shmget",
         "shmat",
@@ -298,4 +300,131 @@ fn a_confined_program_uses_its_descriptors_freely_and_may_narrow_itself() {
     }
     // It is not in capability mode, and does not say so.
     expect(&none, "prctl", &[u64::from(u32::from_be_bytes(*b"CAPS")), 0], DENIED);
+}
+
+/// What a supervisor answers for, and the program may not use by itself.
+const ANSWERED: Names = Names::METADATA.union(Names::ATTRIBUTES);
+
+fn supervised() -> Policy {
+    policy(Kind::Confine(Names::all().difference(ANSWERED), ANSWERED), Rights::ALL)
+}
+
+#[test]
+fn what_landlock_does_not_see_goes_to_the_supervisor() {
+    for name in [
+        "stat",
+        "lstat",
+        "access",
+        "readlink",
+        "statfs",
+        "getxattr",
+        "lgetxattr",
+        "listxattr",
+        "llistxattr",
+        "inotify_add_watch",
+        "getcwd",
+        "chmod",
+        "chown",
+        "lchown",
+        "utime",
+        "utimes",
+        "setxattr",
+        "lsetxattr",
+        "removexattr",
+        "lremovexattr",
+        "fchmod",
+        "fchown",
+        "fsetxattr",
+        "fremovexattr",
+    ] {
+        expect(&supervised(), name, &[POINTER, POINTER], Verdict::Notify);
+    }
+    for name in [
+        "newfstatat",
+        "statx",
+        "faccessat",
+        "faccessat2",
+        "readlinkat",
+        "fchmodat",
+        "fchmodat2",
+        "fchownat",
+        "utimensat",
+        "futimesat",
+        "openat2",
+    ] {
+        for directory in [CWD, 3] {
+            expect(&supervised(), name, &[directory, POINTER, 0, 0x1000], Verdict::Notify);
+        }
+    }
+    // Without a path, too.
+    expect(&supervised(), "utimensat", &[3, 0, POINTER, 0], Verdict::Notify);
+    // O_PATH
+    expect(&supervised(), "open", &[POINTER, 0o10_000_000], Verdict::Notify);
+    expect(&supervised(), "openat", &[CWD, POINTER, 0o10_000_000], Verdict::Notify);
+}
+
+#[test]
+fn what_landlock_holds_does_not_go_to_the_supervisor() {
+    expect(&supervised(), "open", &[POINTER, 0o101], ALLOWED);
+    expect(&supervised(), "openat", &[CWD, POINTER, 0o101], ALLOWED);
+    for name in ["read", "write", "fstat", "fchdir", "mkdir", "unlink", "rename", "execve"] {
+        expect(&supervised(), name, &[3, POINTER], ALLOWED);
+    }
+}
+
+#[test]
+fn no_supervisor_goes_to_a_directory_for_the_program() {
+    for name in ["chdir", "mincore"] {
+        expect(&supervised(), name, &[POINTER], ALLOWED);
+        // Whoever answers for attributes alone does not answer for these.
+        let only = policy(Kind::Confine(Names::PATHS, Names::ATTRIBUTES), Rights::ALL);
+        expect(&only, name, &[POINTER], DENIED);
+    }
+}
+
+#[test]
+fn a_supervisor_answers_for_no_other_names() {
+    let policy = policy(Kind::Confine(Names::empty(), ANSWERED), Rights::ALL);
+    for name in ["open", "mkdir", "execve", "socket", "kill", "shmget", "setgroups"] {
+        expect(&policy, name, &[2, 1, 0], DENIED);
+    }
+    // Nor does it make listeners of its own of the program's.
+    expect(&supervised(), "seccomp", &[1, 8, POINTER], DENIED);
+    // The flags of inodes are in no name's gift.
+    expect(&supervised(), "ioctl", &[3, 0x4008_6602, POINTER], DENIED);
+}
+
+#[test]
+fn who_may_not_alter_modes_makes_no_file_that_takes_on_ids() {
+    let without = Names::all().difference(Names::ATTRIBUTES);
+    for names in [program(without), supervised()] {
+        for bits in [0o4000, 0o2000, 0o6000] {
+            // O_CREAT, and O_TMPFILE.
+            for flags in [0o101, 0o20_200_001] {
+                expect(&names, "open", &[POINTER, flags, bits | 0o755], DENIED);
+                expect(&names, "openat", &[CWD, POINTER, flags, bits | 0o755], DENIED);
+                expect(&names, "open", &[POINTER, flags, 0o1777], ALLOWED);
+                expect(&names, "openat", &[CWD, POINTER, flags, 0o1777], ALLOWED);
+            }
+            // Nobody looks at what is there where nothing is made; O_DIRECTORY makes nothing.
+            for flags in [0, 0o200_000] {
+                expect(&names, "open", &[POINTER, flags, bits], ALLOWED);
+                expect(&names, "openat", &[CWD, POINTER, flags, bits], ALLOWED);
+            }
+            expect(&names, "creat", &[POINTER, bits], DENIED);
+            expect(&names, "mknod", &[POINTER, 0o100_000 | bits], DENIED);
+            expect(&names, "mknodat", &[CWD, POINTER, 0o100_000 | bits], DENIED);
+        }
+        expect(&names, "creat", &[POINTER, 0o777], ALLOWED);
+        expect(&names, "mknodat", &[CWD, POINTER, 0o010_777], ALLOWED);
+    }
+    for (name, args) in [
+        ("open", [POINTER, 0o101, 0o4755, 0]),
+        ("openat", [CWD, POINTER, 0o101, 0o4755]),
+        ("creat", [POINTER, 0o4755, 0, 0]),
+        ("mknod", [POINTER, 0o104_755, 0, 0]),
+        ("mknodat", [CWD, POINTER, 0o104_755, 0]),
+    ] {
+        expect(&program(Names::all()), name, &args, ALLOWED);
+    }
 }

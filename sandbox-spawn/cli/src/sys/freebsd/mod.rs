@@ -27,7 +27,7 @@ pub(crate) fn run(_: &Plan) -> Result<u8, Error> {
 }
 
 /// The levels that the wrapper reaches here: none.
-pub(crate) fn levels() -> Vec<(Level, Result<&'static str, String>)> {
+pub(crate) fn levels() -> Vec<(Level, Result<String, String>)> {
     [Level::Directories, Level::Landlock]
         .into_iter()
         .map(|level| (level, Err(refusal().to_string())))

@@ -208,13 +208,22 @@ pub(super) fn make_link(root: &OwnedFd, path: &CStr, text: &CStr) -> Result<(), 
 /// Its links were followed when it was decided what to grant. Whoever owns a directory on the way
 /// could have put one there since, to something that would not have been granted.
 pub(super) fn refer(path: &CStr) -> Result<OwnedFd, Errno> {
+    refer_with(path, 0)
+}
+
+/// The same; at the end of the path may be a link, which is referred to itself.
+pub(super) fn refer_to_link(path: &CStr) -> Result<OwnedFd, Errno> {
+    refer_with(path, libc::O_NOFOLLOW)
+}
+
+fn refer_with(path: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
     #[repr(C)]
     struct How {
         flags: u64,
         mode: u64,
         resolve: u64,
     }
-    let flags = u64::from((libc::O_PATH | libc::O_CLOEXEC).cast_unsigned());
+    let flags = u64::from((flags | libc::O_PATH | libc::O_CLOEXEC).cast_unsigned());
     let how = How { flags, mode: 0, resolve: libc::RESOLVE_NO_SYMLINKS };
     // SAFETY: the path is a string, and the kernel reads as many bytes of `how` as it has.
     descriptor(unsafe {

@@ -14,9 +14,10 @@ use libc::c_char;
 
 use super::{
     calls::{self, Errno},
-    level::{LESSER, Means},
+    level::Means,
     prepared::{Content, Fresh, Prepared, Shown},
     report::{Report, Step},
+    supervise::handover,
 };
 
 /// Names that lead nowhere in a private root and private namespaces.
@@ -31,23 +32,27 @@ const PRIVATE: Names = Names::PATHS
     .union(Names::IPC)
     .union(Names::IDENTITY);
 
-/// Names that Landlock holds, and those that only disclose.
-const SHARED: Names = Names::PATHS
-    .union(Names::METADATA)
-    .union(Names::EXECUTE)
-    .union(Names::SIGNALS)
-    .union(Names::IDENTITY);
+/// Names that Landlock holds.
+const HELD: Names = Names::PATHS.union(Names::EXECUTE).union(Names::SIGNALS).union(Names::IDENTITY);
 
-/// Enters Landlock and the filter.
+/// Names that a supervisor answers for, where there is one.
+const ANSWERED: Names = Names::METADATA.union(Names::ATTRIBUTES);
+
+/// Enters Landlock and the filter, and hands the listener to whoever is at the other end of
+/// `supervisor`.
 ///
 /// Allocates, which is sound here: the wrapper has one thread, so that its child has a heap whose
 /// locks are free.
-pub(super) fn confine(prepared: &Prepared<'_>, means: Means) -> Result<(), Report> {
+pub(super) fn confine(
+    prepared: &Prepared<'_>,
+    means: Means,
+    supervisor: Option<&OwnedFd>,
+) -> Result<(), Report> {
     let mut beneath: Vec<(OwnedFd, Rights)> = Vec::with_capacity(prepared.contents.len());
     for (index, content) in prepared.contents.iter().enumerate() {
         let (path, rights, optional) = match content {
             Content::Shown(Shown { path, rights, optional, .. }) => (path, rights, *optional),
-            Content::Fresh(Fresh { path, rights, .. }) if means != Means::Landlock => {
+            Content::Fresh(Fresh { path, rights, .. }) if means.are_namespaces() => {
                 (path, rights, false)
             }
             // Of its own, the program has nothing here.
@@ -59,28 +64,44 @@ pub(super) fn confine(prepared: &Prepared<'_>, means: Means) -> Result<(), Repor
             Err(errno) => return Err(Report::at(Step::Refer, index, errno)),
         }
     }
-    let enter = |names| {
-        let program = Program::new(names);
-        let program = if means == Means::Landlock { program } else { program.without_landlock() };
+    let enter = |names: Names| {
+        let program = match means {
+            Means::UserNamespace | Means::Namespaces => Program::new(names).without_landlock(),
+            Means::Supervised => Program::new(names).supervised(ANSWERED),
+            // What only discloses.
+            Means::Landlock => Program::new(names.union(Names::METADATA)),
+        };
         beneath
             .iter()
             .fold(program, |program, (descriptor, rights)| program.beneath(descriptor, *rights))
             .enter()
     };
-    let entered = if means == Means::Landlock {
-        match enter(SHARED) {
+    let entered = if means.are_namespaces() {
+        enter(PRIVATE)
+    } else {
+        match enter(HELD) {
             // Landlock before ABI 6 does not hold signals: then there are none to others.
-            Err(Error::Unenforceable { .. }) => enter(SHARED.difference(Names::SIGNALS)),
+            // If that was not the reason, the first one is.
+            Err(reason @ Error::Unenforceable { .. }) => {
+                enter(HELD.difference(Names::SIGNALS)).map_err(|_| reason)
+            }
             other => other,
         }
-    } else {
-        enter(PRIVATE)
     };
-    entered.map_err(|error| Report { text: error.to_string(), ..Report::new(Step::Confine, 0) })?;
-    if means == Means::Landlock && !prepared.plan.quiet {
-        calls::say(2, LESSER);
+    let entered = entered
+        .map_err(|error| Report { text: error.to_string(), ..Report::new(Step::Confine, 0) })?;
+    match (entered.listener, supervisor) {
+        (Some(listener), Some(supervisor)) => {
+            handover::send(supervisor, &listener).map_err(|errno| {
+                let text =
+                    "the filter keeps the supervisor from the listener: a standard stream is a \
+                        socket that takes addresses"
+                        .to_owned();
+                Report { text, ..Report::new(Step::Confine, errno) }
+            })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// execve(2) of the first candidate that can be executed; returns why none could.

@@ -11,6 +11,7 @@ mod report;
 mod root;
 mod signals;
 mod streams;
+mod supervise;
 mod supervisor;
 mod trial;
 mod wrapper;

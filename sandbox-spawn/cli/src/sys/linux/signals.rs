@@ -101,11 +101,23 @@ pub(super) fn take(descriptor: &OwnedFd) -> Option<Arrived> {
 
 /// poll(2) for input or a hang-up on any of some descriptors; says which are ready.
 pub(super) fn ready<const N: usize>(descriptors: [RawFd; N], block: bool) -> [bool; N] {
+    ready_within(descriptors, if block { -1 } else { 0 })
+}
+
+/// The same, within so many milliseconds; without end for -1.
+pub(super) fn ready_within<const N: usize>(descriptors: [RawFd; N], timeout: c_int) -> [bool; N] {
     let mut polled = descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    let timeout = if block { -1 } else { 0 };
     // SAFETY: the array has N entries.
     let answer = unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, timeout) };
     polled.map(|entry| answer > 0 && entry.revents != 0)
+}
+
+/// poll(2) for a hang-up on a descriptor that may have input.
+pub(super) fn hung_up(descriptor: RawFd) -> bool {
+    let mut polled = libc::pollfd { fd: descriptor, events: 0, revents: 0 };
+    // SAFETY: one entry is passed.
+    let answer = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    answer > 0 && polled.revents & libc::POLLHUP != 0
 }
 
 /// Stops the calling process, as the terminal's stop character would have.

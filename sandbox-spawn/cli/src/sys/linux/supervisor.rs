@@ -1,8 +1,9 @@
 //! The process between the wrapper and the program. At the level `directories` it is process 1 of
 //! the program's namespace, and everything in there ends with it. At the level `landlock` it is
-//! the one that orphans come to, and it kills what is left.
+//! the one that orphans come to, and it kills what is left; and it answers the calls that Landlock
+//! does not see, see [`mod@supervise`].
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use libc::{pid_t, sigset_t};
 
@@ -14,7 +15,11 @@ use super::{
     prepared::Prepared,
     report::{Report, Step},
     root, signals, streams,
+    supervise::{self, Answering, Ready, Trees, handover},
 };
+
+/// What it ends with where the program is cut off: 128 + SIGKILL.
+pub(super) const CUT_OFF: u8 = 137;
 
 /// What a supervisor is handed.
 pub(super) struct Task<'t> {
@@ -26,6 +31,8 @@ pub(super) struct Task<'t> {
     pub(super) report: OwnedFd,
     /// Hangs up when the wrapper is gone.
     pub(super) alive: OwnedFd,
+    /// What is said about the level.
+    pub(super) lesser: Vec<u8>,
     /// Room for the mounts.
     pub(super) clones: Vec<Option<OwnedFd>>,
 }
@@ -33,16 +40,20 @@ pub(super) struct Task<'t> {
 /// Sets the sandbox up, starts the program in it, and ends with what the program ended with.
 pub(super) fn supervise(mut task: Task<'_>) -> ! {
     match start(&mut task) {
-        Ok((program, arrivals, hold)) => {
+        Ok(Started { program, arrivals, hold, answers }) => {
             // The wrapper takes the end of the reports for the start of the program, and the
             // program starts when nobody else can keep that from it.
             drop(task.report);
             drop(hold);
             // Whoever reads what the program writes must see the end when the program ends.
-            let keep = [arrivals.as_raw_fd(), task.alive.as_raw_fd()];
+            let mut keep = vec![arrivals.as_raw_fd(), task.alive.as_raw_fd()];
+            if let Some((socket, ready)) = &answers {
+                keep.push(socket.as_raw_fd());
+                keep.extend(ready.descriptors());
+            }
             close_all_but(keep);
-            let code = serve(program, &arrivals, &task.alive);
-            if task.means == Means::Landlock {
+            let code = serve(program, &arrivals, &task.alive, answers);
+            if !task.means.are_namespaces() {
                 orphans::kill_all(&[]);
             }
             calls::exit(code.into())
@@ -54,22 +65,45 @@ pub(super) fn supervise(mut task: Task<'_>) -> ! {
     }
 }
 
-/// Returns the process that becomes the program once the last descriptor is closed, and where
-/// signals arrive.
-fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd, OwnedFd), Report> {
+/// A program that is about to start.
+struct Started {
+    /// The process that becomes the program once `hold` is closed.
+    program: pid_t,
+    /// Where signals arrive.
+    arrivals: OwnedFd,
+    hold: OwnedFd,
+    /// Where the listener arrives, and what answers then.
+    answers: Option<(OwnedFd, Ready)>,
+}
+
+/// What answers the program's calls, and the sockets through which it gets its listener.
+fn answers(task: &Task<'_>) -> Result<Option<(OwnedFd, OwnedFd, Ready)>, Report> {
+    if task.means != Means::Supervised {
+        return Ok(None);
+    }
+    if let Some(text) = supervise::unavailable() {
+        return Err(Report { text, ..Report::new(Step::Confine, 0) });
+    }
+    let start = |errno| Report::new(Step::Start, errno);
+    let ready = Ready::new(Trees::new(task.prepared)?).map_err(start)?;
+    let (here, there) = handover::pair().map_err(start)?;
+    Ok(Some((here, there, ready)))
+}
+
+fn start(task: &mut Task<'_>) -> Result<Started, Report> {
     let privileges = |errno| Report::new(Step::Privileges, errno);
-    if task.means == Means::Landlock {
-        calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(privileges)?;
-    } else {
+    if task.means.are_namespaces() {
         let kill = libc::SIGKILL.cast_unsigned().into();
         calls::control(libc::PR_SET_PDEATHSIG, kill, 0).map_err(privileges)?;
+    } else {
+        calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(privileges)?;
     }
     // The wrapper may have gone before that was said.
     if signals::ready([task.alive.as_raw_fd()], false)[0] {
         calls::exit(crate::NOTHING_RUN.into());
     }
     match task.means {
-        Means::Landlock => {}
+        Means::Supervised | Means::Landlock => {}
         Means::UserNamespace | Means::Namespaces => {
             if task.means == Means::UserNamespace {
                 root::map_ids(task.prepared)?;
@@ -86,21 +120,30 @@ fn start(task: &mut Task<'_>) -> Result<(pid_t, OwnedFd, OwnedFd), Report> {
     calls::control(libc::PR_SET_DUMPABLE, 0, 0).map_err(privileges)?;
     let arrivals = signals::descriptor().map_err(|errno| Report::new(Step::Start, errno))?;
     let (go, hold) = calls::pipe().map_err(|errno| Report::new(Step::Start, errno))?;
+    let answers = answers(task)?;
     let own = std::process::id();
     match calls::fork_into(0).map_err(|errno| Report::new(Step::Start, errno))? {
         0 => {
             drop(hold);
             while !signals::ready([go.as_raw_fd()], true)[0] {}
-            let report = become_program(task, own).unwrap_err();
+            let there = answers.as_ref().map(|(_, there, _)| there);
+            let report = become_program(task, own, there).unwrap_err();
             report.send(&task.report);
             calls::exit(crate::NOTHING_RUN.into())
         }
-        program => Ok((program, arrivals, hold)),
+        program => {
+            let answers = answers.map(|(here, _, ready)| (here, ready));
+            Ok(Started { program, arrivals, hold, answers })
+        }
     }
 }
 
 /// Returns only if the program could not be executed.
-fn become_program(task: &Task<'_>, parent: u32) -> Result<std::convert::Infallible, Report> {
+fn become_program(
+    task: &Task<'_>,
+    parent: u32,
+    supervisor: Option<&OwnedFd>,
+) -> Result<std::convert::Infallible, Report> {
     let privileges = |errno| Report::new(Step::Privileges, errno);
     let kill = libc::SIGKILL.cast_unsigned().into();
     calls::control(libc::PR_SET_PDEATHSIG, kill, 0).map_err(privileges)?;
@@ -109,33 +152,61 @@ fn become_program(task: &Task<'_>, parent: u32) -> Result<std::convert::Infallib
     }
     calls::change_directory(&task.prepared.directory)
         .map_err(|errno| Report::new(Step::Directory, errno))?;
-    if task.means != Means::Landlock {
+    if task.means.are_namespaces() {
         streams::reopen_devices();
     }
     calls::close_on_exec_from(3).map_err(privileges)?;
-    confine::confine(task.prepared, task.means)?;
+    confine::confine(task.prepared, task.means, supervisor)?;
+    calls::say(2, &task.lesser);
     signals::restore(&task.mask);
     let errno = confine::execute(task.prepared);
     Err(Report::new(Step::Execute, errno))
 }
 
-/// Closes the standard streams and everything else except two descriptors.
-fn close_all_but(keep: [i32; 2]) {
-    let (low, high) = (keep[0].min(keep[1]), keep[0].max(keep[1]));
-    for (first, last) in [(0, low - 1), (low + 1, high - 1), (high + 1, i32::MAX)] {
-        if first <= last {
-            calls::close_range(first.cast_unsigned(), last.cast_unsigned());
+/// Closes the standard streams and everything else except some descriptors.
+fn close_all_but(mut keep: Vec<RawFd>) {
+    keep.sort_unstable();
+    let mut first = 0;
+    for number in keep {
+        if first < number {
+            calls::close_range(first.cast_unsigned(), (number - 1).cast_unsigned());
         }
+        first = number + 1;
     }
+    calls::close_range(first.cast_unsigned(), u32::MAX);
 }
 
-/// Reaps, and passes signals on, until the program ends or the wrapper is gone.
-fn serve(program: pid_t, arrivals: &OwnedFd, alive: &OwnedFd) -> u8 {
+/// Reaps, and passes signals on, until the program ends or the wrapper is gone. The listener arrives
+/// just before the program starts.
+fn serve(
+    program: pid_t,
+    arrivals: &OwnedFd,
+    alive: &OwnedFd,
+    mut answers: Option<(OwnedFd, Ready)>,
+) -> u8 {
+    let mut answering: Option<Answering> = None;
     loop {
-        let [signal, gone] = signals::ready([arrivals.as_raw_fd(), alive.as_raw_fd()], true);
+        // poll(2) looks at no negative number.
+        let socket = answers.as_ref().map_or(-1, |(socket, _)| socket.as_raw_fd());
+        let timeout = if answering.is_some() { supervise::PATIENCE } else { -1 };
+        let [signal, gone, listener] =
+            signals::ready_within([arrivals.as_raw_fd(), alive.as_raw_fd(), socket], timeout);
         if gone {
-            // 128 + SIGKILL; nobody reads it.
-            return 137;
+            return CUT_OFF;
+        }
+        if !(signal || listener)
+            && let Some(answering) = &mut answering
+        {
+            answering.look();
+        }
+        if listener && let Some((socket, ready)) = answers.take() {
+            // Without a listener the program did not start.
+            match handover::receive(&socket).map(|listener| ready.start(listener)) {
+                None => {}
+                Some(Ok(started)) => answering = Some(started),
+                // It gets no answers.
+                Some(Err(_)) => return CUT_OFF,
+            }
         }
         if !signal {
             continue;

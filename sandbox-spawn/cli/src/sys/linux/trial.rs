@@ -5,7 +5,7 @@ use super::{
     level::Means,
     prepared::Prepared,
     report::{Report, Step},
-    root, signals,
+    root, signals, supervise,
 };
 use crate::{args::RunOptions, plan::Plan};
 
@@ -31,8 +31,12 @@ pub(super) fn of(means: Means) -> Result<(), String> {
             }
             Means::Namespaces => root::enter(&prepared, &mut clones),
             Means::Landlock => Ok(()),
+            Means::Supervised => match supervise::unavailable() {
+                Some(text) => Err(Report { text, ..Report::new(Step::Confine, 0) }),
+                None => Ok(()),
+            },
         };
-        if let Err(report) = tried.and_then(|()| confine::confine(&prepared, means)) {
+        if let Err(report) = tried.and_then(|()| confine::confine(&prepared, means, None)) {
             report.send(&writer);
         }
         calls::exit(0);

@@ -15,7 +15,7 @@ use libc::pid_t;
 
 use super::{
     calls::{self, Errno, Reaped},
-    level::Means,
+    level::{self, Means},
     orphans,
     prepared::Prepared,
     report::{Report, Step},
@@ -42,19 +42,25 @@ impl From<Error> for Refusal {
 pub(crate) fn run(plan: &Plan) -> Result<u8, Error> {
     let prepared = Prepared::new(plan);
     let mut reasons = Vec::new();
-    for means in [Means::UserNamespace, Means::Namespaces, Means::Landlock] {
+    let mut unsupervised = None;
+    for means in [Means::UserNamespace, Means::Namespaces, Means::Supervised, Means::Landlock] {
         if plan.level.is_some_and(|level| level != means.level()) {
             continue;
         }
-        if means == Means::Landlock {
+        if !means.are_namespaces() {
             holds_without_root(plan, &reasons)?;
         }
-        match attempt(&prepared, means) {
+        let lesser =
+            if plan.quiet { Vec::new() } else { level::lesser(means, unsupervised.as_deref()) };
+        match attempt(&prepared, means, lesser) {
             Ok(code) => return Ok(code),
             Err(Refusal::Fatal(error)) => return Err(error),
             // To an ordinary user the first reason says what can be changed, and the second
             // only that root could.
             Err(Refusal::Unavailable(_)) if means == Means::Namespaces => {}
+            Err(Refusal::Unavailable(reason)) if means == Means::Supervised => {
+                unsupervised = Some(reason);
+            }
             Err(Refusal::Unavailable(reason)) => {
                 reasons.push(format!("level `{}`: {reason}", means.level().name()));
             }
@@ -91,25 +97,25 @@ fn system(operation: &str) -> impl FnOnce(Errno) -> Error {
     move |errno| Error::system(operation, io::Error::from_raw_os_error(errno))
 }
 
-fn attempt(prepared: &Prepared<'_>, means: Means) -> Result<u8, Refusal> {
+fn attempt(prepared: &Prepared<'_>, means: Means, lesser: Vec<u8>) -> Result<u8, Refusal> {
     let (report_reader, report) = calls::pipe().map_err(system("pipe"))?;
     let (alive, alive_writer) = calls::pipe().map_err(system("pipe"))?;
     let clones = prepared.contents.iter().map(|_| None).collect();
     // Whoever executed this program may have left it children of their own.
     let spared = orphans::children();
-    if means == Means::Landlock {
+    if !means.are_namespaces() {
         calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(system("prctl"))?;
     }
     let mask = signals::hold();
     let child = match calls::fork_into(means.namespaces()) {
         Ok(0) => {
             drop((report_reader, alive_writer));
-            supervisor::supervise(Task { prepared, means, mask, report, alive, clones })
+            supervisor::supervise(Task { prepared, means, mask, report, alive, lesser, clones })
         }
         Ok(child) => child,
         Err(errno) => {
             signals::restore_mask(&mask);
-            if means == Means::Landlock {
+            if !means.are_namespaces() {
                 return Err(system("fork")(errno).into());
             }
             return Err(Refusal::Unavailable(super::why_no_namespaces("clone", errno)));
@@ -162,7 +168,7 @@ fn serve(child: pid_t, means: Means, arrivals: &OwnedFd, spared: &[pid_t]) -> u8
     loop {
         while let Reaped::Ended(pid, code) = calls::reap(false) {
             if pid == child {
-                if means == Means::Landlock {
+                if !means.are_namespaces() {
                     orphans::kill_all(spared);
                 }
                 return code;
@@ -182,7 +188,7 @@ fn serve(child: pid_t, means: Means, arrivals: &OwnedFd, spared: &[pid_t]) -> u8
 
 fn wait(child: pid_t, means: Means, spared: &[pid_t]) {
     calls::reap_one(child);
-    if means == Means::Landlock {
+    if !means.are_namespaces() {
         orphans::kill_all(spared);
     }
 }
@@ -217,7 +223,7 @@ fn explain(prepared: &Prepared<'_>, means: Means, report: &Report) -> Refusal {
         Step::Start => fatal("starting a process".to_owned()),
         Step::Directory => fatal(format!("--chdir {}", prepared.plan.directory.display())),
         Step::Refer => fatal(format!("{path} cannot be opened in the sandbox")),
-        Step::Confine if means == Means::Landlock => Refusal::Unavailable(text.clone()),
+        Step::Confine if !means.are_namespaces() => Refusal::Unavailable(text.clone()),
         Step::Confine => Refusal::Fatal(Error::Unenforceable(text.clone())),
         Step::Execute if matches!(*errno, libc::ENOENT | libc::ENOTDIR) => {
             Refusal::Fatal(not_found(prepared))
@@ -247,7 +253,7 @@ fn not_found(prepared: &Prepared<'_>) -> Error {
 }
 
 /// The levels that the wrapper reaches here, best first, and why not.
-pub(crate) fn levels() -> Vec<(Level, Result<&'static str, String>)> {
+pub(crate) fn levels() -> Vec<(Level, Result<String, String>)> {
     let mut reasons = None;
     let mut directories = None;
     for (means, how) in [
@@ -265,8 +271,10 @@ pub(crate) fn levels() -> Vec<(Level, Result<&'static str, String>)> {
         }
     }
     let directories = directories.ok_or_else(|| reasons.unwrap_or_default());
-    vec![
-        (Level::Directories, directories),
-        (Level::Landlock, super::trial::of(Means::Landlock).map(|()| "Landlock and the filter")),
-    ]
+    let landlock = match super::trial::of(Means::Supervised) {
+        Ok(()) => Ok("Landlock and the filter, with a supervisor".to_owned()),
+        Err(reason) => super::trial::of(Means::Landlock)
+            .map(|()| format!("Landlock and the filter, without a supervisor: {reason}")),
+    };
+    vec![(Level::Directories, directories.map(str::to_owned)), (Level::Landlock, landlock)]
 }
