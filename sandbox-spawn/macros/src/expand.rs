@@ -232,6 +232,3 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
