@@ -10,7 +10,8 @@ pub(crate) fn service(arguments: &TokenStream, item: TokenStream) -> Result<Toke
     let service = Service::read(arguments, item)?;
     let item = &service.item;
     let (enums, server, client) = (enums(&service), server(&service), client(&service));
-    Ok(quote!(#item #enums #server #client))
+    let futures = cfg!(feature = "tokio").then(|| futures(&service));
+    Ok(quote!(#item #enums #server #client #futures))
 }
 
 /// The error type of a method's calls.
@@ -136,6 +137,14 @@ fn client(service: &Service) -> TokenStream {
                 Self { client: ::sandbox_spawn::call::Client::new(frames, peer) }
             }
 
+            /// The same for a worker of which nothing is known but the name.
+            #visibility fn named(
+                frames: ::sandbox_spawn::call::expanded::Frames,
+                name: &str,
+            ) -> Self {
+                Self { client: ::sandbox_spawn::call::Client::named(frames, name) }
+            }
+
             /// Runs the service in a thread of this process, without any confinement: for tests.
             ///
             /// # Errors
@@ -182,8 +191,7 @@ fn client(service: &Service) -> TokenStream {
 /// The two methods of a client for one of the service.
 fn calls(service: &Service, method: &Method) -> TokenStream {
     let visibility = &service.item.vis;
-    let (requests, responses) = (service.named("Request"), service.named("Response"));
-    let Method { name, variant, docs, value, .. } = method;
+    let Method { name, docs, value, .. } = method;
     let (begin, error) = (method.begin(), error(method));
     let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
     let parameters: Vec<_> = method.arguments.iter().map(|(name, of)| quote!(#name: #of)).collect();
@@ -195,17 +203,7 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
     };
     let called = result(if method.streams { what.clone() } else { quote!(#value) });
     let begun = result(what);
-    let answer = if method.error.is_some() {
-        quote!(__answer)
-    } else {
-        quote!(::std::result::Result::Ok(__answer))
-    };
-    // An enum with one variant has no other.
-    let other = (service.methods.len() > 1).then(|| {
-        quote!(_ => ::std::result::Result::Err(
-            ::sandbox_spawn::call::expanded::Error::protocol("the answer to another method"),
-        ),)
-    });
+    let (request, decode) = (request(service, method), decode(service, method));
     let begin_doc = format!("Begins [`{name}`](Self::{name}), without waiting for the answer.");
     quote! {
         #(#docs)*
@@ -223,12 +221,129 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
         ///
         /// Why it cannot be sent.
         #visibility fn #begin(&self, #(#parameters),*) -> #begun {
-            self.client.#send(&#requests::#variant { #(#names),* }, |__frame, __caps| {
-                match __frame.decode::<#responses>(__caps)? {
-                    #responses::#variant(__answer) => ::std::result::Result::Ok(#answer),
-                    #other
-                }
-            })
+            self.client.#send(&#request, #decode)
+        }
+    }
+}
+
+/// The request of a method, of its arguments.
+fn request(service: &Service, method: &Method) -> TokenStream {
+    let (requests, variant) = (service.named("Request"), &method.variant);
+    let names = method.arguments.iter().map(|(name, _)| name);
+    quote!(#requests::#variant { #(#names),* })
+}
+
+/// What makes the method's result of a response.
+fn decode(service: &Service, method: &Method) -> TokenStream {
+    let (responses, variant) = (service.named("Response"), &method.variant);
+    let answer = if method.error.is_some() {
+        quote!(__answer)
+    } else {
+        quote!(::std::result::Result::Ok(__answer))
+    };
+    // An enum with one variant has no other.
+    let other = (service.methods.len() > 1).then(|| {
+        quote!(_ => ::std::result::Result::Err(
+            ::sandbox_spawn::call::expanded::Error::protocol("the answer to another method"),
+        ),)
+    });
+    quote! {
+        |__frame, __caps| match __frame.decode::<#responses>(__caps)? {
+            #responses::#variant(__answer) => ::std::result::Result::Ok(#answer),
+            #other
+        }
+    }
+}
+
+/// The client whose methods are futures.
+fn futures(service: &Service) -> TokenStream {
+    let (visibility, name) = (&service.item.vis, &service.item.ident);
+    let client = service.named("AsyncClient");
+    let methods = service.methods.iter().map(|method| {
+        let Method { name, docs, value, .. } = method;
+        let error = error(method);
+        let parameters = method.arguments.iter().map(|(name, of)| quote!(#name: #of));
+        let (returned, send) = if method.streams {
+            (quote!(::sandbox_spawn::call::AsyncItems<#value, #error>), quote!(stream))
+        } else {
+            (quote!(#value), quote!(call))
+        };
+        let (request, decode) = (request(service, method), decode(service, method));
+        quote! {
+            #(#docs)*
+            ///
+            /// # Errors
+            ///
+            /// What became of the call.
+            #visibility async fn #name(
+                &self,
+                #(#parameters),*
+            ) -> ::std::result::Result<#returned, ::sandbox_spawn::call::CallError<#error>> {
+                self.client.#send(#request, #decode).await
+            }
+        }
+    });
+    let doc = format!("Calls a [`{name}`] in another process, with futures of tokio.");
+    let result = quote!(::std::result::Result<Self, ::sandbox_spawn::call::expanded::Error>);
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Debug)]
+        #[allow(dead_code)]
+        #visibility struct #client {
+            client: ::sandbox_spawn::call::AsyncClient,
+        }
+
+        #[allow(dead_code, clippy::too_many_arguments, clippy::type_complexity)]
+        impl #client {
+            /// Calls the service at the other end, in the worker `peer`.
+            ///
+            /// # Errors
+            ///
+            /// What tokio cannot do; that there is no runtime is such a thing.
+            #visibility fn new(
+                frames: ::sandbox_spawn::call::expanded::Frames,
+                peer: ::std::sync::Arc<dyn ::sandbox_spawn::call::Peer>,
+            ) -> #result {
+                ::sandbox_spawn::call::AsyncClient::new(frames, peer).map(Self::from)
+            }
+
+            /// The same for a worker of which nothing is known but the name.
+            ///
+            /// # Errors
+            ///
+            /// As of `new`.
+            #visibility fn named(
+                frames: ::sandbox_spawn::call::expanded::Frames,
+                name: &str,
+            ) -> #result {
+                ::sandbox_spawn::call::AsyncClient::named(frames, name).map(Self::from)
+            }
+
+            /// The connection.
+            #[must_use]
+            #visibility fn client(&self) -> &::sandbox_spawn::call::AsyncClient {
+                &self.client
+            }
+
+            /// The same connection, on which each call ends after this time at the latest.
+            #[must_use]
+            #visibility fn within(&self, time: ::std::time::Duration) -> Self {
+                Self { client: self.client.within(time) }
+            }
+
+            /// The same connection, on which all calls end by then.
+            #[must_use]
+            #visibility fn by(&self, deadline: ::std::time::Instant) -> Self {
+                Self { client: self.client.by(deadline) }
+            }
+
+            #(#methods)*
+        }
+
+        impl ::std::convert::From<::sandbox_spawn::call::AsyncClient> for #client {
+            fn from(client: ::sandbox_spawn::call::AsyncClient) -> Self {
+                Self { client }
+            }
         }
     }
 }

@@ -75,6 +75,7 @@ mod trait_;
 ///
 /// impl DividerClient {
 ///     pub fn new(frames: Frames, peer: Arc<dyn Peer>) -> Self { … }
+///     pub fn named(frames: Frames, name: &str) -> Self { … }
 ///     pub fn in_process(service: impl Divider + Send + 'static) -> Result<Self, Error> { … }
 ///     pub fn client(&self) -> &Client { … }
 ///     pub fn within(&self, time: Duration) -> Self { … }
@@ -90,6 +91,9 @@ mod trait_;
 ///
 /// impl From<Client> for DividerClient { … }
 /// ```
+///
+/// With the feature `tokio` of sandbox-spawn there is `DividerAsyncClient` too, whose methods are futures
+/// (and whose streams are `AsyncItems`).
 ///
 /// A method that returns `Stream<'_, T>`, or `Result<Stream<'_, T>, E>`, streams: its client's methods
 /// return `Result<Items<T, E>, CallError<E>>`.

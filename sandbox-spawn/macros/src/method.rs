@@ -8,7 +8,7 @@ use syn::{
 };
 
 /// What clients have already.
-pub(crate) const RESERVED: [&str; 5] = ["by", "client", "in_process", "new", "within"];
+pub(crate) const RESERVED: [&str; 6] = ["by", "client", "in_process", "named", "new", "within"];
 
 /// One method.
 pub(crate) struct Method {

@@ -12,10 +12,20 @@ use super::{CallError, Decode, Items, Peer, Reply, connection::Connection, peer:
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
-enum Limit {
+pub(crate) enum Limit {
     None,
     Within(Duration),
     By(Instant),
+}
+
+impl Limit {
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::Within(time) => Instant::now().checked_add(time),
+            Self::By(deadline) => Some(deadline),
+        }
+    }
 }
 
 /// The end of a connection that calls.
@@ -74,20 +84,12 @@ impl Client {
         self.connection.bytes()
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        match self.limit {
-            Limit::None => None,
-            Limit::Within(time) => Instant::now().checked_add(time),
-            Limit::By(deadline) => Some(deadline),
-        }
-    }
-
     fn send<Q: Serialize + ?Sized, E>(
         &self,
         request: &Q,
         streams: bool,
     ) -> Result<(u64, Option<Instant>), CallError<E>> {
-        let deadline = self.deadline();
+        let deadline = self.limit.deadline();
         match self.connection.send(request, streams, deadline) {
             Ok(id) => Ok((id, deadline)),
             Err(failure) => Err(self.connection.error(failure, deadline)),

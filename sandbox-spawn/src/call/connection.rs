@@ -25,6 +25,12 @@ use super::{
     wire,
 };
 
+#[cfg(feature = "tokio")]
+mod driven;
+
+#[cfg(feature = "tokio")]
+pub(crate) use driven::Driven;
+
 /// How long to receive, or to wait, before another try to send. Room to send comes without anything
 /// to receive, and only one of them can be waited for.
 const SLICE: Duration = Duration::from_millis(1);
@@ -75,6 +81,8 @@ struct State {
     dead: Option<Dead>,
     /// Bytes sent and received.
     bytes: u64,
+    /// The task that receives, where it is one: with futures.
+    driver: Option<std::task::Waker>,
 }
 
 type Guard<'a> = MutexGuard<'a, State>;
@@ -110,16 +118,39 @@ impl State {
         {
             waiter.wake();
         }
-        if self.sender.is_some()
-            && let Some(waiter) = self.senders.pop_front()
-        {
-            waiter.wake();
+        if self.sender.is_some() {
+            self.wake_sender();
         }
+    }
+
+    /// Wakes the next one that waits to send.
+    fn wake_sender(&mut self) {
+        while let Some(waiter) = self.senders.pop_front() {
+            if waiter.wake_for_good() {
+                break;
+            }
+        }
+    }
+
+    /// Something is owed for which there was no room: whoever receives is to try again.
+    fn nudge(&mut self) {
+        if !self.owed.is_empty() {
+            self.wake_driver();
+        }
+    }
+
+    /// Whether there is a task that receives. It is polled, to see what there is to do.
+    fn wake_driver(&self) -> bool {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
+        }
+        self.driver.is_some()
     }
 
     fn die(&mut self, dead: Dead) {
         self.dead.get_or_insert(dead);
         self.owed.clear();
+        self.wake_driver();
         for waiter in self.exchange.waiters().into_iter().chain(self.senders.drain(..)) {
             waiter.wake();
         }
@@ -135,9 +166,7 @@ impl State {
                         if let Some(waiter) = waiter {
                             waiter.wake();
                         }
-                        if let Some(waiter) = self.senders.pop_front() {
-                            waiter.wake();
-                        }
+                        self.wake_sender();
                         false
                     }
                     Err(reason) => {
@@ -159,6 +188,13 @@ impl State {
                 true
             }
         }
+    }
+
+    /// Sends something before anything else.
+    fn owe(&mut self, kind: u16, id: u64, credit: u32) {
+        self.owed.push_back((kind, id, credit));
+        self.post();
+        self.nudge();
     }
 
     /// Sends what is owed, as far as there is room.
@@ -185,6 +221,34 @@ impl State {
         }
     }
 
+    /// Sends a call, if there is room for it: whether it was sent.
+    fn attempt(
+        &mut self,
+        sender: &mut FrameSender,
+        frame: &Frame,
+        streams: bool,
+    ) -> Result<bool, Failure> {
+        if self.dead.is_none() && self.exchange.has_room(frame.descriptors().len()) {
+            self.post_by(sender);
+            if self.owed.is_empty() {
+                match sender.try_send(frame) {
+                    Ok(true) => {
+                        self.exchange.enter(frame, streams);
+                        self.bytes = self.bytes.saturating_add(size(frame));
+                        return Ok(true);
+                    }
+                    Ok(false) => {}
+                    Err(Error::Closed) => self.die(Dead::Closed),
+                    Err(error) => return Err(Failure(Why::Unsent(error))),
+                }
+            }
+        }
+        match &self.dead {
+            Some(dead) => Err(Failure(Why::Dead(dead.clone()))),
+            None => Ok(false),
+        }
+    }
+
     /// The waiter of this thread is not one any more.
     fn leave(&mut self, place: Place) {
         match place {
@@ -206,6 +270,7 @@ impl Role<'_> {
         if let Some(sender) = self.sender.take() {
             state.sender = Some(sender);
             state.post();
+            state.nudge();
             state.pass_on();
         }
     }
@@ -232,6 +297,7 @@ impl Connection {
             senders: VecDeque::new(),
             dead: None,
             bytes: 0,
+            driver: None,
         };
         Self { name: Arc::from(peer.name()), peer, caps, state: Mutex::new(state) }
     }
@@ -351,38 +417,18 @@ impl Connection {
         let Some(sender) = role.sender.as_mut() else {
             return Err(Failure(Why::Dead(Dead::Closed)));
         };
-        let unsent = |error| Failure(Why::Unsent(error));
-        let frame = sender.encode(wire::CALL, id, request).map_err(unsent)?;
-        let descriptors = frame.descriptors().len();
+        let frame = sender.encode(wire::CALL, id, request);
+        let frame = frame.map_err(|error| Failure(Why::Unsent(error)))?;
         let mut state = self.lock();
-        loop {
-            if let Some(dead) = &state.dead {
-                return Err(Failure(Why::Dead(dead.clone())));
+        while !state.attempt(sender, &frame, streams)? {
+            if passed(deadline) {
+                return Err(Failure(Why::Deadline));
             }
-            if state.exchange.has_room(descriptors) {
-                state.post_by(sender);
-                if state.owed.is_empty() {
-                    match sender.try_send(&frame) {
-                        Ok(true) => {
-                            state.exchange.enter(&frame, streams);
-                            state.bytes = state.bytes.saturating_add(size(&frame));
-                            sender.reuse(frame);
-                            role.give_back(&mut state);
-                            return Ok(id);
-                        }
-                        Ok(false) => {}
-                        Err(Error::Closed) => state.die(Dead::Closed),
-                        Err(error) => return Err(unsent(error)),
-                    }
-                }
-            }
-            if state.dead.is_none() {
-                if passed(deadline) {
-                    return Err(Failure(Why::Deadline));
-                }
-                state = self.step(state, Some(soon(deadline)), Place::Room);
-            }
+            state = self.step(state, Some(soon(deadline)), Place::Room);
         }
+        sender.reuse(frame);
+        role.give_back(&mut state);
+        Ok(id)
     }
 
     /// The next frame that belongs to a call.
@@ -390,8 +436,7 @@ impl Connection {
         self.wait_for(deadline, |state| {
             let (frame, credit) = state.exchange.take(id).ok_or(Place::Answer(id))?;
             if let Some(credit) = credit {
-                state.owed.push_back((wire::CREDIT, id, credit));
-                state.post();
+                state.owe(wire::CREDIT, id, credit);
             }
             Ok(frame)
         })
@@ -403,8 +448,7 @@ impl Connection {
         // Of a stream, credit may be owed still.
         state.owed.retain(|(_, of, _)| *of != id);
         if state.exchange.abandon(id) && state.dead.is_none() {
-            state.owed.push_back((wire::CANCEL, id, 0));
-            state.post();
+            state.owe(wire::CANCEL, id, 0);
         }
     }
 
@@ -412,6 +456,9 @@ impl Connection {
     pub(crate) fn give_up(&self, reason: &str) {
         let mut state = self.lock();
         state.die(Dead::Protocol(reason.to_owned()));
+        if state.wake_driver() {
+            return;
+        }
         loop {
             let State { sender, receiver, .. } = &mut *state;
             match (receiver, sender) {
@@ -425,19 +472,22 @@ impl Connection {
 
     /// What a failure is to its caller.
     pub(crate) fn error<E>(&self, failure: Failure, deadline: Option<Instant>) -> CallError<E> {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let within = left.map_or(PATIENCE, |left| left.min(PATIENCE));
+        self.error_of(failure, || self.peer.fate(within))
+    }
+
+    fn error_of<E>(&self, failure: Failure, fate: impl FnOnce() -> Option<Fate>) -> CallError<E> {
         let compartment = Arc::clone(&self.name);
         match failure.0 {
             Why::Deadline => CallError::Deadline { compartment },
             Why::Unsent(error) => CallError::Unsent { compartment, error: Arc::new(error) },
             Why::Dead(Dead::Protocol(reason)) => CallError::Protocol { compartment, reason },
-            Why::Dead(Dead::Closed) => {
-                let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-                match self.peer.fate(left.map_or(PATIENCE, |left| left.min(PATIENCE))) {
-                    Some(Fate::Died(end)) => CallError::Died { compartment, end },
-                    Some(Fate::Violation(what)) => CallError::Violation { compartment, what },
-                    None => CallError::Closed { compartment },
-                }
-            }
+            Why::Dead(Dead::Closed) => match fate() {
+                Some(Fate::Died(end)) => CallError::Died { compartment, end },
+                Some(Fate::Violation(what)) => CallError::Violation { compartment, what },
+                None => CallError::Closed { compartment },
+            },
         }
     }
 }

@@ -20,6 +20,9 @@ use super::wire;
 pub(crate) enum Waiter {
     /// A thread, which is parked.
     Thread(Thread),
+    /// A task, which is polled again.
+    #[cfg(feature = "tokio")]
+    Task(std::task::Waker),
 }
 
 impl Waiter {
@@ -28,13 +31,26 @@ impl Waiter {
     }
 
     pub(crate) fn is_this_thread(&self) -> bool {
-        let Self::Thread(thread) = self;
-        thread.id() == std::thread::current().id()
+        match self {
+            Self::Thread(thread) => thread.id() == std::thread::current().id(),
+            #[cfg(feature = "tokio")]
+            Self::Task(_) => false,
+        }
+    }
+
+    /// Wakes it: whether that is all there is to do, since it takes what it is woken for. A task may
+    /// have been dropped.
+    pub(crate) fn wake_for_good(self) -> bool {
+        let thread = matches!(self, Self::Thread(_));
+        self.wake();
+        thread
     }
 
     pub(crate) fn wake(self) {
         match self {
             Self::Thread(thread) => thread.unpark(),
+            #[cfg(feature = "tokio")]
+            Self::Task(waker) => waker.wake(),
         }
     }
 }

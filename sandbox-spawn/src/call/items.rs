@@ -84,16 +84,10 @@ impl<T, E> Items<T, E> {
             // An error of the method, and no stream.
             wire::REPLY => match self.pending.decode(frame, self.decode) {
                 Err(error) => Err(error),
-                Ok(()) => Err(self.broken("a stream that has not begun")),
+                Ok(()) => Err(self.pending.broken("a stream that has not begun")),
             },
             _ => Err(self.pending.failed(frame)),
         }
-    }
-
-    fn broken(&self, reason: &str) -> CallError<E> {
-        let compartment = Arc::clone(self.pending.connection.name());
-        self.pending.connection.give_up(reason);
-        CallError::Protocol { compartment, reason: reason.to_owned() }
     }
 }
 

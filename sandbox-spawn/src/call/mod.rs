@@ -34,6 +34,8 @@ mod client;
 mod connection;
 mod error;
 mod exchange;
+#[cfg(feature = "tokio")]
+mod futures;
 mod inbox;
 mod items;
 mod local;
@@ -45,6 +47,8 @@ mod wire;
 
 pub use client::Client;
 pub use error::CallError;
+#[cfg(feature = "tokio")]
+pub use futures::{AsyncClient, AsyncItems};
 pub use items::Items;
 pub use local::in_process;
 pub use peer::{Fate, Peer};

@@ -90,6 +90,11 @@ impl Pending {
         Self { connection, id, deadline, ended: false }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The next frame that belongs to it.
     pub(crate) fn next<E>(&self) -> Result<Frame, CallError<E>> {
         let received = self.connection.receive(self.id, self.deadline);
@@ -114,13 +119,17 @@ impl Pending {
         match decode(frame, self.connection.caps()) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(CallError::Remote { compartment, error }),
-            Err(Error::Protocol { reason }) => {
-                self.connection.give_up(&reason);
-                Err(CallError::Protocol { compartment, reason })
-            }
+            Err(Error::Protocol { reason }) => Err(self.broken(&reason)),
             // A descriptor could not be checked: the answer is lost, and nothing else.
             Err(error) => Err(CallError::Unanswered { compartment, reason: error.to_string() }),
         }
+    }
+
+    /// The other end broke the protocol.
+    pub(crate) fn broken<E>(&self, reason: &str) -> CallError<E> {
+        let compartment = Arc::clone(self.connection.name());
+        self.connection.give_up(reason);
+        CallError::Protocol { compartment, reason: reason.to_owned() }
     }
 
     /// What a frame says that ends the call in another way than it should.
