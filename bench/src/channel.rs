@@ -24,16 +24,16 @@ use crate::{
 };
 
 /// The most that a batch may hang.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 const LARGE: usize = 16 << 20;
 /// How many descriptors are sent before one answer.
 const BURST: usize = 200;
 
 /// 64 bytes in both encodings: one is the length.
-type Small = String;
+pub(crate) type Small = String;
 
 /// Nanoseconds of each batch.
-struct Contender {
+pub(crate) struct Contender {
     name: &'static str,
     /// Runs a batch, and returns how many operations it was.
     batch: Box<dyn FnMut() -> Result<u32>>,
@@ -42,7 +42,7 @@ struct Contender {
 }
 
 impl Contender {
-    fn new(
+    pub(crate) fn new(
         name: &'static str,
         child: Option<libc::pid_t>,
         batch: impl FnMut() -> Result<u32> + 'static,
@@ -52,7 +52,7 @@ impl Contender {
 }
 
 /// Runs them in turns, and prints a row for each: ratios are to the first `bases`.
-fn compare(
+pub(crate) fn compare(
     title: &str,
     rounds: u32,
     unit: f64,
@@ -119,13 +119,14 @@ pub(crate) fn print(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-const TRIPS: u32 = 500;
+pub(crate) const TRIPS: u32 = 500;
 
-fn small() -> Small {
+pub(crate) fn small() -> Small {
     "x".repeat(63)
 }
 
-fn round_trips(there: usize) -> Result<Vec<Contender>> {
+/// The socket alone.
+pub(crate) fn raw(there: usize) -> Result<Contender> {
     let (one, other) = sys::pair()?;
     let child = sys::start(move || {
         let mut buffer = [0; 64];
@@ -137,7 +138,7 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
         }
     })?;
     let hangup = Hangup::on(&one)?;
-    let raw = Contender::new("raw", Some(child), move || {
+    Ok(Contender::new("raw", Some(child), move || {
         let _ = &hangup;
         let mut buffer = [0x5a; 64];
         for _ in 0..TRIPS {
@@ -145,7 +146,11 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
             ensure!(sys::read(one.as_raw_fd(), &mut buffer) == 64);
         }
         Ok(TRIPS)
-    });
+    }))
+}
+
+fn round_trips(there: usize) -> Result<Vec<Contender>> {
+    let raw = raw(there)?;
     let ours = |name, deadline: bool| -> Result<Contender> {
         let (one, mut other) = Channel::<Small, Small>::pair()?;
         let child = sys::start(move || {
@@ -191,10 +196,10 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
 }
 
 /// Both processes have both ends, so that closing one is no end: it is shut down.
-struct Hangup(OwnedFd);
+pub(crate) struct Hangup(OwnedFd);
 
 impl Hangup {
-    fn on(end: &impl AsFd) -> Result<Self> {
+    pub(crate) fn on(end: &impl AsFd) -> Result<Self> {
         Ok(Self(end.as_fd().try_clone_to_owned()?))
     }
 }
@@ -216,7 +221,7 @@ impl<T: Serialize> Drop for Ends<T> {
     }
 }
 
-fn count(number: usize) -> u32 {
+pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 

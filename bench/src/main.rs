@@ -12,6 +12,7 @@ mod filter;
 mod fixture;
 mod peers;
 mod program;
+mod service;
 mod supervisor;
 mod sys;
 mod table;
@@ -67,7 +68,10 @@ fn main() -> Result<()> {
             "calls" => calls::print(&printed()?, rounds)?,
             "enter" => enter::print(&printed()?, rounds)?,
             "filter" => filter::print(&printed()?, rounds)?,
-            "channel" => channel::print(rounds)?,
+            "channel" => {
+                channel::print(rounds)?;
+                service::print(rounds)?;
+            }
             "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }

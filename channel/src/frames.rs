@@ -157,6 +157,12 @@ impl Frames {
         self.sender.encode(kind, sequence, value)
     }
 
+    /// Takes the buffers of a frame that is not needed any more, for the next one that is encoded.
+    /// What it holds is closed and freed.
+    pub fn reuse(&mut self, frame: Frame) {
+        self.sender.buffers = frame.into_buffers();
+    }
+
     /// Sends a frame.
     ///
     /// # Errors
@@ -218,7 +224,7 @@ impl Frames {
     ) -> Result<bool, Error> {
         let frame = self.sender.encode(0, sequence, value)?;
         let sent = self.sender.send(&self.socket, &frame, until);
-        self.sender.buffers = frame.into_buffers();
+        self.reuse(frame);
         sent
     }
 
@@ -247,6 +253,11 @@ impl FrameSender {
         value: &T,
     ) -> Result<Frame, Error> {
         self.sender.encode(kind, sequence, value)
+    }
+
+    /// See [`Frames::reuse`].
+    pub fn reuse(&mut self, frame: Frame) {
+        self.sender.buffers = frame.into_buffers();
     }
 
     /// See [`Frames::send`].

@@ -58,10 +58,16 @@
 //! With its function, by a signal, by [`Process::kill`], or when its [`Process`] is dropped. It does
 //! not outlive the program, nor the zygote, however these end: see the
 //! [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/compartments.md).
+//!
+//! # What it is asked
+//!
+//! A worker's functions are a trait with the attribute [`service`]; calling them is [`call`]; many
+//! workers for one service are a [`pool`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bounds;
 mod builder;
+pub mod call;
 mod capture;
 mod compartment;
 mod end;
@@ -70,6 +76,7 @@ mod guard;
 mod init;
 mod inside;
 mod keeper;
+pub mod pool;
 mod process;
 mod start;
 mod sys;
@@ -77,10 +84,13 @@ mod task;
 mod worker;
 
 pub use builder::{Builder, Resource, Start, Stderr};
+pub use call::CallError;
 pub use compartment::Compartment;
 pub use end::End;
 pub use error::Error;
 pub use init::init;
 pub use inside::Inside;
+pub use pool::Pool;
 pub use process::Process;
+pub use sandbox_spawn_macros::service;
 pub use worker::Worker;

@@ -1,0 +1,128 @@
+//! The end that calls.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use capsicum_channel::Frames;
+use serde::Serialize;
+
+use super::{CallError, Decode, Items, Peer, Reply, connection::Connection, peer::Named};
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    None,
+    Within(Duration),
+    By(Instant),
+}
+
+impl Limit {
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::Within(time) => Instant::now().checked_add(time),
+            Self::By(deadline) => Some(deadline),
+        }
+    }
+}
+
+/// The end of a connection that calls.
+///
+/// It is cheap to clone, and all clones are of one connection, which is closed with the last of them.
+/// Calls have no deadline unless [`within`](Self::within) or [`by`](Self::by) states one.
+///
+/// Programs use the clients that [`service`](crate::service) makes, which are this with methods.
+/// See [`call`](crate::call) for an example.
+#[derive(Clone, Debug)]
+pub struct Client {
+    connection: Arc<Connection>,
+    limit: Limit,
+}
+
+impl Client {
+    /// Calls the server at the other end of `frames`, on which nothing has been sent yet, in the
+    /// worker `peer`.
+    pub fn new(frames: Frames, peer: Arc<dyn Peer>) -> Self {
+        Self { connection: Arc::new(Connection::new(frames, peer)), limit: Limit::None }
+    }
+
+    /// The same for a worker of which nothing is known but the name, so that
+    /// [`CallError::Died`] is [`CallError::Closed`].
+    pub fn named(frames: Frames, name: &str) -> Self {
+        Self::new(frames, Arc::new(Named::new(name)))
+    }
+
+    /// The same connection, on which each call ends after this time at the latest.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self { connection: Arc::clone(&self.connection), limit: Limit::Within(time) }
+    }
+
+    /// The same connection, on which all calls end by then.
+    #[must_use]
+    pub fn by(&self, deadline: Instant) -> Self {
+        Self { connection: Arc::clone(&self.connection), limit: Limit::By(deadline) }
+    }
+
+    /// The name of the compartment.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.connection.name()
+    }
+
+    /// The worker at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<dyn Peer> {
+        self.connection.peer()
+    }
+
+    /// How many bytes were sent and received, without those in shared memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.connection.bytes()
+    }
+
+    fn send<Q: Serialize + ?Sized, E>(
+        &self,
+        request: &Q,
+        streams: bool,
+    ) -> Result<(u64, Option<Instant>), CallError<E>> {
+        let deadline = self.limit.deadline();
+        match self.connection.send(request, streams, deadline) {
+            Ok(id) => Ok((id, deadline)),
+            Err(failure) => Err(self.connection.error(failure, deadline)),
+        }
+    }
+
+    /// Sends a call, whose answer `decode` understands.
+    ///
+    /// # Errors
+    ///
+    /// All but [`CallError::Remote`], [`CallError::Panicked`] and [`CallError::Unanswered`].
+    /// [`CallError::Deadline`] says here that it has not been sent.
+    pub fn start<Q: Serialize + ?Sized, T, E>(
+        &self,
+        request: &Q,
+        decode: Decode<T, E>,
+    ) -> Result<Reply<T, E>, CallError<E>> {
+        let (id, deadline) = self.send(request, false)?;
+        Ok(Reply::new(Arc::clone(&self.connection), id, deadline, decode))
+    }
+
+    /// Sends a call whose method streams; `decode` understands the response that comes before the
+    /// items.
+    ///
+    /// # Errors
+    ///
+    /// As of [`start`](Self::start).
+    pub fn stream<Q: Serialize + ?Sized, T, E>(
+        &self,
+        request: &Q,
+        decode: Decode<(), E>,
+    ) -> Result<Items<T, E>, CallError<E>> {
+        let (id, deadline) = self.send(request, true)?;
+        Ok(Items::new(Arc::clone(&self.connection), id, deadline, decode))
+    }
+}

@@ -1,0 +1,394 @@
+//! The calls of a connection, and what has been answered of them.
+//!
+//! Nothing here sends or waits: it is what clients of every kind share. A server answers calls in
+//! their order, so that every frame it sends belongs to the oldest call without an answer, and
+//! whatever else it sends is a breach of the protocol. Of a call that nobody waits for any more
+//! everything is dropped as it comes.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+    thread::Thread,
+};
+
+use capsicum_channel::Frame;
+
+use super::wire;
+
+/// Who waits for something, and is told when it has come.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// A thread, which is parked.
+    Thread(Thread),
+    /// A task, which is polled again.
+    #[cfg(feature = "tokio")]
+    Task(std::task::Waker),
+}
+
+impl Waiter {
+    pub(crate) fn this_thread() -> Self {
+        Self::Thread(std::thread::current())
+    }
+
+    pub(crate) fn is_this_thread(&self) -> bool {
+        match self {
+            Self::Thread(thread) => thread.id() == std::thread::current().id(),
+            #[cfg(feature = "tokio")]
+            Self::Task(_) => false,
+        }
+    }
+
+    /// Wakes it: whether that is all there is to do, since it takes what it is woken for. A task may
+    /// have been dropped.
+    pub(crate) fn wake_for_good(self) -> bool {
+        let thread = matches!(self, Self::Thread(_));
+        self.wake();
+        thread
+    }
+
+    pub(crate) fn wake(self) {
+        match self {
+            Self::Thread(thread) => thread.unpark(),
+            #[cfg(feature = "tokio")]
+            Self::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+/// A hash of the numbers of calls, which this end gives out itself.
+#[derive(Debug, Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio: neighbours differ in the upper bits too.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has come.
+    Sent,
+    /// Its stream has started.
+    Started,
+    /// All has come that will.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Call {
+    /// Its method streams.
+    streams: bool,
+    stage: Stage,
+    abandoned: bool,
+    /// How many items the server may still send.
+    credit: u32,
+    /// How many items were taken for which it has got no new credit.
+    taken: u32,
+    /// How many descriptors it has lent the server's queue.
+    lent: usize,
+    first: Option<Frame>,
+    rest: VecDeque<Frame>,
+    waiter: Option<Waiter>,
+}
+
+/// The calls that have no answer yet, or one that nobody has taken.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    calls: HashMap<u64, Call, BuildHasherDefault<Number>>,
+    unanswered: VecDeque<u64>,
+    next: u64,
+    /// Descriptors in the calls without an answer.
+    lent: usize,
+    /// Descriptors in answers that nobody has taken.
+    kept: usize,
+}
+
+fn count(frame: &Frame) -> usize {
+    frame.descriptors().len()
+}
+
+impl Exchange {
+    /// The number of the next call.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether another call may be sent, with so many descriptors.
+    pub(crate) fn has_room(&self, descriptors: usize) -> bool {
+        self.unanswered.len() < wire::IN_FLIGHT
+            && (self.lent == 0 || self.lent + descriptors <= wire::DESCRIPTORS)
+    }
+
+    /// Enters a call that has been sent.
+    pub(crate) fn enter(&mut self, frame: &Frame, streams: bool) {
+        let (id, lent) = (self.next, count(frame));
+        self.next += 1;
+        self.lent += lent;
+        self.unanswered.push_back(id);
+        let call = Call {
+            streams,
+            stage: Stage::Sent,
+            abandoned: false,
+            credit: if streams { wire::WINDOW } else { 0 },
+            taken: 0,
+            lent,
+            first: None,
+            rest: VecDeque::new(),
+            waiter: None,
+        };
+        self.calls.insert(id, call);
+    }
+
+    /// Takes a frame from the server: who is to be told. The error is what was wrong with it.
+    pub(crate) fn deliver(&mut self, frame: Frame) -> Result<Option<Waiter>, &'static str> {
+        let Some(&id) = self.unanswered.front() else {
+            return Err("an answer to what was not asked");
+        };
+        if frame.sequence() != id {
+            return Err("an answer out of its turn");
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Err("an answer to what was not asked");
+        };
+        let ends = match frame.kind() {
+            wire::REPLY if call.stage == Stage::Sent => true,
+            wire::STARTED if call.streams && call.stage == Stage::Sent => {
+                call.stage = Stage::Started;
+                false
+            }
+            wire::ITEM if call.stage == Stage::Started => {
+                call.credit = call.credit.checked_sub(1).ok_or("more items than were asked for")?;
+                false
+            }
+            wire::END if call.stage == Stage::Started && is_empty(&frame) => true,
+            wire::CANCELLED if call.abandoned && is_empty(&frame) => true,
+            wire::PANICKED | wire::UNSENDABLE => true,
+            _ => return Err("an answer that is none to this call"),
+        };
+        if ends {
+            call.stage = Stage::Ended;
+            self.lent -= call.lent;
+            self.unanswered.pop_front();
+        }
+        if call.abandoned {
+            if ends {
+                self.calls.remove(&id);
+            }
+            return Ok(None);
+        }
+        self.kept += count(&frame);
+        if self.kept > wire::DESCRIPTORS {
+            return Err("more descriptors than may be kept for those who asked");
+        }
+        if call.first.is_none() && call.rest.is_empty() {
+            call.first = Some(frame);
+        } else {
+            call.rest.push_back(frame);
+        }
+        Ok(call.waiter.take())
+    }
+
+    /// The next frame of a call, if it is there; and the credit that the server has earned.
+    pub(crate) fn take(&mut self, id: u64) -> Option<(Frame, Option<u32>)> {
+        let call = self.calls.get_mut(&id)?;
+        let frame = call.first.take().or_else(|| call.rest.pop_front())?;
+        self.kept -= count(&frame);
+        let mut credit = None;
+        if frame.kind() == wire::ITEM && call.stage != Stage::Ended {
+            call.taken += 1;
+            if call.taken >= wire::WINDOW / 2 {
+                call.credit += call.taken;
+                credit = Some(std::mem::take(&mut call.taken));
+            }
+        }
+        if call.stage == Stage::Ended && call.rest.is_empty() {
+            self.calls.remove(&id);
+        }
+        Some((frame, credit))
+    }
+
+    /// Nobody waits for it any more: whether the server should be told.
+    pub(crate) fn abandon(&mut self, id: u64) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        self.kept -= kept(call);
+        call.first = None;
+        call.rest = VecDeque::new();
+        call.waiter = None;
+        call.abandoned = true;
+        if call.stage == Stage::Ended {
+            self.calls.remove(&id);
+            return false;
+        }
+        true
+    }
+
+    /// Who is to be told when something comes for a call.
+    pub(crate) fn set_waiter(&mut self, id: u64, waiter: Waiter) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.waiter = Some(waiter);
+        }
+    }
+
+    /// Nobody is to be told any more.
+    pub(crate) fn clear_waiter(&mut self, id: u64) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.waiter = None;
+        }
+    }
+
+    /// Someone who waits: of those the one whose answer is due first.
+    pub(crate) fn a_waiter(&mut self) -> Option<Waiter> {
+        let Self { calls, unanswered, .. } = self;
+        unanswered.iter().find_map(|id| calls.get_mut(id)?.waiter.take())
+    }
+
+    /// All who wait.
+    pub(crate) fn waiters(&mut self) -> Vec<Waiter> {
+        self.calls.values_mut().filter_map(|call| call.waiter.take()).collect()
+    }
+}
+
+fn is_empty(frame: &Frame) -> bool {
+    frame.payload().is_empty() && count(frame) == 0
+}
+
+fn kept(call: &Call) -> usize {
+    call.first.iter().chain(&call.rest).map(count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::OwnedFd};
+
+    use super::*;
+
+    fn frame(kind: u16, sequence: u64) -> Frame {
+        Frame::new(kind, sequence, &[], Vec::new()).expect("a frame")
+    }
+
+    fn laden(kind: u16, sequence: u64, descriptors: usize) -> Frame {
+        let null = || OwnedFd::from(File::open("/dev/null").expect("/dev/null"));
+        let descriptors = (0..descriptors).map(|_| null()).collect();
+        Frame::new(kind, sequence, &[], descriptors).expect("a frame")
+    }
+
+    /// Calls that are on their way; those in the list stream.
+    fn exchange(calls: u64, streams: &[u64]) -> Exchange {
+        let mut exchange = Exchange::default();
+        for id in 0..calls {
+            exchange.enter(&frame(wire::CALL, id), streams.contains(&id));
+        }
+        exchange
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_calls() {
+        let mut exchange = exchange(2, &[]);
+        assert!(exchange.deliver(frame(wire::REPLY, 1)).is_err());
+        exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
+        assert!(exchange.deliver(frame(wire::REPLY, 0)).is_err(), "twice");
+        exchange.deliver(frame(wire::REPLY, 1)).expect("its turn");
+        assert!(exchange.deliver(frame(wire::REPLY, 2)).is_err(), "never asked");
+        assert!(exchange.take(1).is_some() && exchange.take(1).is_none());
+        assert!(exchange.take(0).is_some());
+        assert!(exchange.calls.is_empty() && exchange.unanswered.is_empty());
+    }
+
+    #[test]
+    fn what_a_call_does_not_allow_is_refused() {
+        for kind in [wire::STARTED, wire::ITEM, wire::END, wire::CANCELLED, wire::CALL, 0, 99] {
+            assert!(exchange(1, &[]).deliver(frame(kind, 0)).is_err(), "{kind}");
+        }
+        for kind in [wire::ITEM, wire::END, wire::CANCELLED] {
+            assert!(exchange(1, &[0]).deliver(frame(kind, 0)).is_err(), "{kind}");
+        }
+        for kind in [wire::REPLY, wire::STARTED, wire::CANCELLED] {
+            let mut exchange = exchange(1, &[0]);
+            exchange.deliver(frame(wire::STARTED, 0)).expect("a start");
+            assert!(exchange.deliver(frame(kind, 0)).is_err(), "{kind}");
+        }
+        let mut exchange = exchange(1, &[0]);
+        exchange.deliver(frame(wire::STARTED, 0)).expect("a start");
+        assert!(exchange.deliver(laden(wire::END, 0, 1)).is_err());
+    }
+
+    #[test]
+    fn a_server_sends_no_more_items_than_it_has_credit_for() {
+        let mut exchange = exchange(1, &[0]);
+        exchange.deliver(frame(wire::STARTED, 0)).expect("a start");
+        for _ in 0..wire::WINDOW {
+            exchange.deliver(frame(wire::ITEM, 0)).expect("within the window");
+        }
+        // The start, and items: the credit for half a window comes at once.
+        let mut credit = 0;
+        for _ in 0..=wire::WINDOW {
+            credit += exchange.take(0).expect("there").1.unwrap_or(0);
+        }
+        assert_eq!(credit, wire::WINDOW);
+        for _ in 0..wire::WINDOW {
+            exchange.deliver(frame(wire::ITEM, 0)).expect("within the window");
+        }
+        assert!(exchange.deliver(frame(wire::ITEM, 0)).is_err());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_dropped_and_bounded() {
+        let mut exchange = exchange(1, &[0]);
+        exchange.deliver(frame(wire::STARTED, 0)).expect("a start");
+        exchange.deliver(laden(wire::ITEM, 0, 3)).expect("an item");
+        assert_eq!(exchange.kept, 3);
+        assert!(exchange.abandon(0));
+        assert_eq!(exchange.kept, 0);
+        for _ in 1..wire::WINDOW {
+            exchange.deliver(laden(wire::ITEM, 0, 3)).expect("late");
+        }
+        assert_eq!(exchange.kept, 0);
+        assert!(exchange.deliver(frame(wire::ITEM, 0)).is_err(), "no credit is given any more");
+        exchange.deliver(frame(wire::CANCELLED, 0)).expect("the end");
+        assert!(exchange.calls.is_empty() && exchange.unanswered.is_empty());
+        assert!(!exchange.abandon(0));
+    }
+
+    #[test]
+    fn descriptors_that_nobody_takes_are_bounded() {
+        let mut exchange = exchange(40, &[]);
+        let mut refused = None;
+        for id in 0..40 {
+            if let Err(reason) = exchange.deliver(laden(wire::REPLY, id, 32)) {
+                refused = Some((id, reason));
+                break;
+            }
+        }
+        assert_eq!(refused.map(|(id, _)| id), Some(8));
+        let mut exchange = Exchange::default();
+        for id in 0..8 {
+            assert!(exchange.has_room(32));
+            exchange.enter(&laden(wire::CALL, id, 32), false);
+        }
+        assert!(!exchange.has_room(1) && exchange.has_room(0));
+        exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
+        assert!(exchange.has_room(32) && !exchange.has_room(33));
+    }
+
+    #[test]
+    fn no_more_calls_than_the_server_takes() {
+        let mut exchange = exchange(wire::IN_FLIGHT as u64, &[]);
+        assert!(!exchange.has_room(0));
+        exchange.abandon(0);
+        assert!(!exchange.has_room(0), "the server has not answered it");
+        exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
+        assert!(exchange.has_room(0));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a server has received and not answered yet.
+//!
+//! A server reads ahead only while it answers: for credit, and to learn that a call was given up.
+//! What it keeps is bounded by what an honest client sends before it waits.
+
+use std::collections::VecDeque;
+
+use capsicum_channel::{Error, Frame, Frames};
+use serde::Serialize;
+
+use super::wire;
+
+/// The call that is being answered.
+#[derive(Debug, Default)]
+struct Current {
+    id: u64,
+    cancelled: bool,
+    credit: u32,
+    streams: bool,
+    answered: bool,
+}
+
+/// A connection from a client.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    frames: Frames,
+    /// Calls, and whether they have been cancelled.
+    queue: VecDeque<(Frame, bool)>,
+    /// Descriptors in the queue.
+    descriptors: usize,
+    /// The number of the next call.
+    next: u64,
+    current: Current,
+    /// What went wrong where it could not be told.
+    failed: Option<Error>,
+}
+
+impl Inbox {
+    pub(crate) fn new(frames: Frames) -> Self {
+        Self {
+            frames,
+            queue: VecDeque::new(),
+            descriptors: 0,
+            next: 0,
+            current: Current::default(),
+            failed: None,
+        }
+    }
+
+    pub(crate) fn frames(&mut self) -> &mut Frames {
+        &mut self.frames
+    }
+
+    /// The next call that someone waits for.
+    pub(crate) fn next_call(&mut self) -> Result<Frame, Error> {
+        loop {
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            let Some((frame, cancelled)) = self.queue.pop_front() else {
+                let frame = self.frames.receive(None)?;
+                self.accept(frame)?;
+                continue;
+            };
+            self.descriptors -= frame.descriptors().len();
+            let id = frame.sequence();
+            self.current = Current { id, cancelled, ..Current::default() };
+            if !cancelled {
+                return Ok(frame);
+            }
+            self.send_empty(wire::CANCELLED)?;
+        }
+    }
+
+    /// Takes what the client has sent.
+    fn accept(&mut self, frame: Frame) -> Result<(), Error> {
+        let id = frame.sequence();
+        if frame.kind() == wire::CALL {
+            if id != self.next {
+                return Err(Error::protocol("a call out of its turn"));
+            }
+            self.next += 1;
+            self.descriptors += frame.descriptors().len();
+            if self.queue.len() >= wire::IN_FLIGHT || self.descriptors > wire::DESCRIPTORS {
+                return Err(Error::protocol("more calls than may wait for their answer"));
+            }
+            self.queue.push_back((frame, false));
+            return Ok(());
+        }
+        if id >= self.next {
+            return Err(Error::protocol("something about a call that was not made"));
+        }
+        let is_current = id == self.current.id && !self.current.answered;
+        match frame.kind() {
+            wire::CANCEL => {
+                if !frame.payload().is_empty() || frame.descriptors().len() > 0 {
+                    return Err(Error::protocol("more than a call's number with its end"));
+                }
+                let queued = self.queue.iter_mut().find(|(call, _)| call.sequence() == id);
+                if let Some((_, cancelled)) = queued {
+                    *cancelled = true;
+                } else if is_current {
+                    self.current.cancelled = true;
+                }
+                Ok(())
+            }
+            wire::CREDIT => {
+                let credit = frame.decode::<u32>(self.frames.caps())?;
+                if is_current && self.current.streams {
+                    self.current.credit = self
+                        .current
+                        .credit
+                        .checked_add(credit)
+                        .filter(|credit| *credit <= wire::WINDOW)
+                        .ok_or_else(|| Error::protocol("more credit than a stream may have"))?;
+                }
+                Ok(())
+            }
+            _ => Err(Error::protocol("a kind of frame that clients do not send")),
+        }
+    }
+
+    /// Takes all that is there, without waiting.
+    fn drain(&mut self) -> Result<(), Error> {
+        while let Some(frame) = self.frames.try_receive()? {
+            self.accept(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Whether nobody waits for the answer any more. What goes wrong is told by the next operation.
+    pub(crate) fn cancelled(&mut self) -> bool {
+        if self.failed.is_none()
+            && let Err(error) = self.drain()
+        {
+            self.failed = Some(error);
+        }
+        self.current.cancelled || self.failed.is_some()
+    }
+
+    /// Waits until an item may be sent: whether someone still wants it.
+    pub(crate) fn wait_for_credit(&mut self) -> Result<bool, Error> {
+        self.drain()?;
+        while self.current.credit == 0 && !self.current.cancelled {
+            let frame = self.frames.receive(None)?;
+            self.accept(frame)?;
+        }
+        Ok(!self.current.cancelled)
+    }
+
+    /// Whether the call has its answer.
+    pub(crate) fn answered(&self) -> bool {
+        self.current.answered
+    }
+
+    fn send_frame(&mut self, frame: &Frame) -> Result<(), Error> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        match frame.kind() {
+            wire::STARTED => {
+                self.current.streams = true;
+                self.current.credit = wire::WINDOW;
+            }
+            wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
+            _ => self.current.answered = true,
+        }
+        self.frames.send(frame, None)
+    }
+
+    /// Sends a part of the answer that says nothing but its kind.
+    pub(crate) fn send_empty(&mut self, kind: u16) -> Result<(), Error> {
+        let frame = Frame::new(kind, self.current.id, &[], Vec::new())?;
+        self.send_frame(&frame)
+    }
+
+    /// Sends a part of the answer, or says why that cannot be: whether it was sent.
+    pub(crate) fn send<T: Serialize + ?Sized>(
+        &mut self,
+        kind: u16,
+        value: &T,
+    ) -> Result<bool, Error> {
+        let unsent = match self.frames.encode(kind, self.current.id, value) {
+            Ok(frame) => {
+                let sent = self.send_frame(&frame);
+                self.frames.reuse(frame);
+                return sent.map(|()| true);
+            }
+            Err(error) => error,
+        };
+        let reason = wire::cut(unsent.to_string());
+        let frame = self.frames.encode(wire::UNSENDABLE, self.current.id, &reason)?;
+        self.send_frame(&frame).map(|()| false)
+    }
+}

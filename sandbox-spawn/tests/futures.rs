@@ -1,0 +1,216 @@
+//! Calls as futures.
+
+mod support;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use capsicum_channel::{Error, Frames};
+use sandbox_spawn::{
+    CallError,
+    call::{AsyncClient, IN_FLIGHT},
+};
+use support::{Chance, Honest, LONG, WorkAsyncClient, WorkServer, call, free_numbers, kind, throw};
+use tokio::runtime::{Builder, Runtime};
+
+type Server<T> = thread::JoinHandle<T>;
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn honest() -> (WorkAsyncClient, Server<Result<(), Error>>) {
+    let (here, there) = Frames::pair().expect("a pair");
+    let server = thread::spawn(move || WorkServer::serve(there, Honest::default()));
+    (WorkAsyncClient::named(here, "worker").expect("a runtime").within(LONG), server)
+}
+
+fn against<T: Send + 'static>(
+    server: impl FnOnce(&mut Frames) -> T + Send + 'static,
+) -> (WorkAsyncClient, Server<T>) {
+    let (here, mut there) = Frames::pair().expect("a pair");
+    let server = thread::spawn(move || server(&mut there));
+    (WorkAsyncClient::named(here, "hostile").expect("a runtime").within(LONG), server)
+}
+
+/// Within a runtime of one thread: whoever blocks blocks all.
+fn run<T>(test: impl AsyncFnOnce() -> T) -> T {
+    let runtime = one_thread();
+    let result = runtime.block_on(async { tokio::time::timeout(LONG, test()).await });
+    result.expect("it hangs")
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error() {
+    let (here, _there) = Frames::pair().expect("a pair");
+    assert!(matches!(AsyncClient::named(here, "none"), Err(Error::System { .. })));
+}
+
+#[test]
+fn calls_are_futures() {
+    run(async || {
+        let (client, server) = honest();
+        assert_eq!(client.add(40).await.expect("a sum"), 40);
+        let (one, two) = tokio::join!(client.add(1), client.add(1));
+        assert_eq!((one.expect("a sum"), two.expect("a sum")), (41, 42));
+        match client.divide(1, 0).await {
+            Err(CallError::Remote { error, .. }) => assert_eq!(error, "by zero"),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            client.panic("no".to_owned()).await,
+            Err(CallError::Panicked { message, .. }) if message == "no"
+        ));
+        let large = client.panic("x".repeat(70_000)).await;
+        assert!(matches!(large, Err(CallError::Unsent { .. })));
+        assert_eq!(client.client().name(), "worker");
+        drop(client);
+        tokio::task::spawn_blocking(|| server.join().expect("no panic").expect("honest"))
+            .await
+            .expect("no panic");
+    });
+}
+
+#[test]
+fn a_future_that_is_dropped_gives_its_call_up() {
+    run(async || {
+        let (client, _server) = honest();
+        for millis in [0, 1, 5, 20] {
+            let call = client.wait_until_cancelled();
+            let ended = tokio::time::timeout(Duration::from_millis(millis), call).await;
+            assert!(ended.is_err());
+            assert_eq!(client.divide(6, 2).await.expect("the next one"), 3);
+        }
+        let brief = client.within(Duration::from_millis(10));
+        let ended = brief.wait_until_cancelled().await;
+        assert!(matches!(ended, Err(CallError::Deadline { .. })), "{ended:?}");
+        assert_eq!(client.add(1).await.expect("the next one"), 1);
+    });
+}
+
+#[test]
+fn more_calls_than_the_server_takes_at_once_and_more_bytes_than_the_buffers_hold() {
+    run(async || {
+        let (client, _server) = honest();
+        let calls: Vec<_> = (0..3 * IN_FLIGHT)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.bytes(20_000).await })
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.await.expect("no panic").expect("bytes").len(), 20_000);
+        }
+    });
+}
+
+#[test]
+fn streams_are_read_item_by_item() {
+    run(async || {
+        let (client, _server) = honest();
+        let mut items = client.numbers(0, 1000).await.expect("a stream");
+        let mut expected = 0;
+        loop {
+            // Dropped before it is done it loses nothing.
+            let impatient = tokio::time::timeout(Duration::ZERO, items.next()).await;
+            let item = match impatient {
+                Ok(item) => item,
+                Err(_) => items.next().await,
+            };
+            match item {
+                None => break,
+                Some(item) => assert_eq!(item.expect("an item"), expected),
+            }
+            expected += 1;
+        }
+        assert_eq!(expected, 1000);
+        let mut endless = client.numbers(0, u64::MAX).await.expect("a stream");
+        assert!(endless.next().await.is_some());
+        drop(endless);
+        assert!(client.add(0).await.is_ok());
+        assert!(matches!(client.files(1, true).await, Err(CallError::Remote { .. })));
+        let mut files = client.files(3, false).await.expect("a stream");
+        while let Some(file) = files.next().await {
+            file.expect("a file");
+        }
+    });
+}
+
+#[test]
+fn many_tasks_on_many_threads_share_a_connection() {
+    let runtime =
+        Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (client, _server) = honest();
+        let tasks: Vec<_> = (1..=8)
+            .map(|number| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    let mut chance = Chance(number);
+                    for round in 0..200 {
+                        match chance.below(4) {
+                            0 => {
+                                let wait = Duration::from_micros(chance.below(200));
+                                let _ = tokio::time::timeout(wait, client.divide(1, 1)).await;
+                            }
+                            1 => {
+                                let mut items = client.numbers(0, 40).await.expect("a stream");
+                                for expected in 0..chance.below(50).min(40) {
+                                    let item = items.next().await.expect("an item");
+                                    assert_eq!(item.expect("an item"), expected);
+                                }
+                            }
+                            _ => {
+                                let answer = client.divide(round, 1).await;
+                                assert_eq!(answer.expect("an answer"), round);
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            tokio::time::timeout(LONG, task).await.expect("it hangs").expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn a_hostile_server_harms_no_task() {
+    run(async || {
+        let before = free_numbers();
+        for attack in 0..5 {
+            let (client, server) = against(move |frames| {
+                let id = call(frames).expect("a call");
+                match attack {
+                    0 => drop(throw(frames, kind::REPLY, id + 1, &[0, 1], 0)),
+                    1 => drop(throw(frames, kind::REPLY, id, &[77], 0)),
+                    2 => drop(throw(frames, kind::REPLY, id, &[0, 1], 5)),
+                    3 => drop(throw(frames, kind::END, id, &[], 0)),
+                    // It goes.
+                    _ => return,
+                }
+                let _ = frames.receive(None);
+            });
+            let (one, two) = tokio::join!(client.add(1), client.add(2));
+            for result in [one, two] {
+                match (attack, result.expect_err("hostile")) {
+                    (0..4, CallError::Protocol { .. }) | (4, CallError::Closed { .. }) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            drop(client);
+            tokio::task::spawn_blocking(|| server.join().expect("no panic"))
+                .await
+                .expect("no panic");
+        }
+        // The task that receives is ended by the runtime, soon.
+        let deadline = Instant::now() + LONG;
+        while free_numbers() != before {
+            assert!(Instant::now() < deadline, "something was left open");
+            tokio::task::yield_now().await;
+        }
+    });
+}
