@@ -73,6 +73,7 @@ mod compartment;
 mod end;
 mod error;
 mod guard;
+mod held;
 mod init;
 mod inside;
 mod keeper;

@@ -1,0 +1,92 @@
+//! A compartment as the worker of calls and of pools.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    Compartment, End, Process,
+    call::{Client, Fate, Peer},
+    pool::Started,
+};
+
+/// The process behind a client. With the last client it is dropped, and killed by that.
+struct Held {
+    name: String,
+    process: Mutex<Process>,
+}
+
+impl Held {
+    fn process(&self) -> MutexGuard<'_, Process> {
+        // It is used in single steps, so that a panic elsewhere leaves it whole.
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Peer for Held {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kill(&self) {
+        // What fails here is asked again when the process is dropped.
+        let _ = self.process().kill();
+    }
+
+    fn fate(&self, within: Duration) -> Option<Fate> {
+        let end = self.process().wait_timeout(within).ok().flatten()?;
+        Some(match end {
+            // Calls of another architecture's, which no filter lets pass.
+            End::Signalled { signal: libc::SIGSYS, .. } => Fate::Violation(end.to_string()),
+            _ => Fate::Died(end),
+        })
+    }
+}
+
+impl From<Compartment> for Started {
+    /// For [`pool::Start`](crate::pool::Start).
+    fn from(compartment: Compartment) -> Self {
+        let (frames, process) = compartment.into_parts();
+        let held = Held { name: process.name().to_owned(), process: Mutex::new(process) };
+        Self { frames, peer: Arc::new(held) }
+    }
+}
+
+impl Compartment {
+    /// The client of the [service](crate::service) that the worker serves on its
+    /// [socket](crate::Inside::frames). With the last clone of it the worker ends.
+    ///
+    /// ```no_run
+    /// use sandbox_spawn::{Compartment, Inside, Worker, service};
+    ///
+    /// #[service]
+    /// trait Adder {
+    ///     fn add(&mut self, one: u32, other: u32) -> u32;
+    /// }
+    ///
+    /// struct Sum;
+    ///
+    /// impl Adder for Sum {
+    ///     fn add(&mut self, one: u32, other: u32) -> u32 {
+    ///         one + other
+    ///     }
+    /// }
+    ///
+    /// fn adder(inside: Inside) -> u8 {
+    ///     u8::from(AdderServer::serve(inside.into_frames(), Sum).is_err())
+    /// }
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     sandbox_spawn::init(&[Worker::new("adder", adder)])?;
+    ///     let adder: AdderClient = Compartment::builder("adder").spawn()?.client();
+    ///     assert_eq!(adder.add(1, 2)?, 3);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn client<C: From<Client>>(self) -> C {
+        let Started { frames, peer } = self.into();
+        Client::new(frames, peer).into()
+    }
+}
