@@ -174,7 +174,7 @@ impl Connection {
             }
         }
         let mut state = self.lock();
-        state.leave(place);
+        state.leave();
         state
     }
 

@@ -215,11 +215,9 @@ impl State {
         }
     }
 
-    /// The waiter of this thread is not one any more.
-    pub(super) fn leave(&mut self, place: Place) {
-        match place {
-            Place::Answer(id) => self.exchange.clear_waiter(id),
-            Place::Role | Place::Room => self.senders.retain(|waiter| !waiter.is_this_thread()),
-        }
+    /// This thread does not wait to send any more. Who waits for an answer is forgotten when that
+    /// comes, or is given up.
+    pub(super) fn leave(&mut self) {
+        self.senders.retain(|waiter| !waiter.is_this_thread());
     }
 }
