@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -17,7 +18,9 @@ use sandbox_spawn::{
     CallError, End,
     call::{Client, Fate, IN_FLIGHT, Peer, WINDOW},
 };
-use support::{Chance, Honest, LONG, Work, WorkClient, WorkServer, honest, serving};
+use support::{
+    Chance, Honest, LONG, Work, WorkClient, WorkServer, against, call, honest, kind, serving, throw,
+};
 
 #[test]
 fn methods_have_results_errors_and_state() {
@@ -218,6 +221,38 @@ fn many_threads_share_a_connection() {
     assert_eq!(done.load(SeqCst), 8 * 400);
     drop(client);
     server.join().expect("no panic").expect("an honest client");
+}
+
+/// Whoever reads for all leaves, and another one has to.
+#[test]
+fn a_reader_that_has_its_answer_leaves_its_role_to_another() {
+    for _ in 0..30 {
+        let (first_is_done, second) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let all_wait = Arc::clone(&waiting);
+        let (client, server) = against(move |frames| {
+            let (one, two) = (call(frames).expect("a call"), call(frames).expect("a call"));
+            while all_wait.load(SeqCst) < 2 {
+                thread::yield_now();
+            }
+            throw(frames, kind::REPLY, one, &[0, 1], 0);
+            second.recv_timeout(LONG).expect("the first caller has its answer");
+            throw(frames, kind::REPLY, two, &[0, 2], 0);
+        });
+        let (one, two) = (client.begin_add(1).expect("sent"), client.begin_add(1).expect("sent"));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                waiting.fetch_add(1, SeqCst);
+                assert_eq!(one.wait().expect("an answer"), 1);
+                first_is_done.send(()).expect("a server");
+            });
+            scope.spawn(|| {
+                waiting.fetch_add(1, SeqCst);
+                assert_eq!(two.wait().expect("an answer"), 2);
+            });
+        });
+        server.join().expect("no panic");
+    }
 }
 
 #[test]

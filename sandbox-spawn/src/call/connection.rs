@@ -10,26 +10,24 @@
 //! no room receives meanwhile, and tries again.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Caps, Error, Frame, FrameReceiver, FrameSender, Frames};
+use capsicum_channel::{Caps, Frame, FrameSender, Frames};
 use serde::Serialize;
 
-use super::{
-    CallError, Fate, Peer,
-    exchange::{Exchange, Waiter},
-    wire,
-};
+use super::{CallError, Fate, Peer, exchange::Waiter, wire};
 
 #[cfg(feature = "tokio")]
 mod driven;
+mod state;
 
 #[cfg(feature = "tokio")]
 pub(crate) use driven::Driven;
+pub(crate) use state::Failure;
+use state::{Dead, Place, State, Why};
 
 /// How long to receive, or to wait, before another try to send. Room to send comes without anything
 /// to receive, and only one of them can be waited for.
@@ -37,53 +35,6 @@ const SLICE: Duration = Duration::from_millis(1);
 
 /// How long to wait for what is known of a worker's death, after its connection has been closed.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Why there is no answer, and will be none.
-#[derive(Clone, Debug)]
-enum Dead {
-    Closed,
-    Protocol(String),
-}
-
-/// Why a call failed, before it is told to its caller.
-#[derive(Debug)]
-pub(crate) struct Failure(Why);
-
-#[derive(Debug)]
-enum Why {
-    Deadline,
-    Dead(Dead),
-    Unsent(Error),
-}
-
-/// Where a thread waits.
-#[derive(Clone, Copy)]
-enum Place {
-    /// For the sender's role.
-    Role,
-    /// For room to send.
-    Room,
-    /// For the answer to this call.
-    Answer(u64),
-}
-
-#[derive(Debug)]
-struct State {
-    exchange: Exchange,
-    /// Not there while someone has the role.
-    sender: Option<Box<FrameSender>>,
-    /// Not there while someone has the role.
-    receiver: Option<Box<FrameReceiver>>,
-    /// What is to be sent before anything else: kind, call, credit.
-    owed: VecDeque<(u16, u64, u32)>,
-    /// Who waits to send.
-    senders: VecDeque<Waiter>,
-    dead: Option<Dead>,
-    /// Bytes sent and received.
-    bytes: u64,
-    /// The task that receives, where it is one: with futures.
-    driver: Option<std::task::Waker>,
-}
 
 type Guard<'a> = MutexGuard<'a, State>;
 
@@ -103,159 +54,6 @@ fn passed(deadline: Option<Instant>) -> bool {
 fn soon(deadline: Option<Instant>) -> Instant {
     let soon = Instant::now() + SLICE;
     deadline.map_or(soon, |deadline| deadline.min(soon))
-}
-
-/// What a frame takes of the connection.
-fn size(frame: &Frame) -> u64 {
-    16 + u64::try_from(frame.payload().len()).unwrap_or(u64::MAX / 2)
-}
-
-impl State {
-    /// Wakes who can use what is free now. Everyone who stops waiting does that.
-    fn pass_on(&mut self) {
-        if self.receiver.is_some()
-            && let Some(waiter) = self.exchange.a_waiter()
-        {
-            waiter.wake();
-        }
-        if self.sender.is_some() {
-            self.wake_sender();
-        }
-    }
-
-    /// Wakes the next one that waits to send.
-    fn wake_sender(&mut self) {
-        while let Some(waiter) = self.senders.pop_front() {
-            if waiter.wake_for_good() {
-                break;
-            }
-        }
-    }
-
-    /// Something is owed for which there was no room: whoever receives is to try again.
-    fn nudge(&mut self) {
-        if !self.owed.is_empty() {
-            self.wake_driver();
-        }
-    }
-
-    /// Whether there is a task that receives. It is polled, to see what there is to do.
-    fn wake_driver(&self) -> bool {
-        if let Some(driver) = &self.driver {
-            driver.wake_by_ref();
-        }
-        self.driver.is_some()
-    }
-
-    fn die(&mut self, dead: Dead) {
-        self.dead.get_or_insert(dead);
-        self.owed.clear();
-        self.wake_driver();
-        for waiter in self.exchange.waiters().into_iter().chain(self.senders.drain(..)) {
-            waiter.wake();
-        }
-    }
-
-    /// Takes what was received. Whether the connection is to be closed.
-    fn received(&mut self, received: Result<Frame, Error>) -> bool {
-        match received {
-            Ok(frame) => {
-                self.bytes = self.bytes.saturating_add(size(&frame));
-                match self.exchange.deliver(frame) {
-                    Ok(waiter) => {
-                        if let Some(waiter) = waiter {
-                            waiter.wake();
-                        }
-                        self.wake_sender();
-                        false
-                    }
-                    Err(reason) => {
-                        self.die(Dead::Protocol(reason.to_owned()));
-                        true
-                    }
-                }
-            }
-            Err(Error::Deadline) => false,
-            Err(Error::Protocol { reason }) => {
-                self.die(Dead::Protocol(reason));
-                true
-            }
-            Err(error) => {
-                if !matches!(error, Error::Closed) {
-                    tracing::warn!(%error, "a connection to a worker is given up");
-                }
-                self.die(Dead::Closed);
-                true
-            }
-        }
-    }
-
-    /// Sends something before anything else.
-    fn owe(&mut self, kind: u16, id: u64, credit: u32) {
-        self.owed.push_back((kind, id, credit));
-        self.post();
-        self.nudge();
-    }
-
-    /// Sends what is owed, as far as there is room.
-    fn post(&mut self) {
-        let Some(mut sender) = self.sender.take() else { return };
-        self.post_by(&mut sender);
-        self.sender = Some(sender);
-    }
-
-    fn post_by(&mut self, sender: &mut FrameSender) {
-        while let Some(&(kind, id, credit)) = self.owed.front() {
-            let frame = if kind == wire::CREDIT {
-                sender.encode(kind, id, &credit)
-            } else {
-                Frame::new(kind, id, &[], Vec::new())
-            };
-            match frame.and_then(|frame| sender.try_send(&frame)) {
-                Ok(true) => {
-                    self.owed.pop_front();
-                }
-                Ok(false) => return,
-                Err(_) => return self.die(Dead::Closed),
-            }
-        }
-    }
-
-    /// Sends a call, if there is room for it: whether it was sent.
-    fn attempt(
-        &mut self,
-        sender: &mut FrameSender,
-        frame: &Frame,
-        streams: bool,
-    ) -> Result<bool, Failure> {
-        if self.dead.is_none() && self.exchange.has_room(frame.descriptors().len()) {
-            self.post_by(sender);
-            if self.owed.is_empty() {
-                match sender.try_send(frame) {
-                    Ok(true) => {
-                        self.exchange.enter(frame, streams);
-                        self.bytes = self.bytes.saturating_add(size(frame));
-                        return Ok(true);
-                    }
-                    Ok(false) => {}
-                    Err(Error::Closed) => self.die(Dead::Closed),
-                    Err(error) => return Err(Failure(Why::Unsent(error))),
-                }
-            }
-        }
-        match &self.dead {
-            Some(dead) => Err(Failure(Why::Dead(dead.clone()))),
-            None => Ok(false),
-        }
-    }
-
-    /// The waiter of this thread is not one any more.
-    fn leave(&mut self, place: Place) {
-        match place {
-            Place::Answer(id) => self.exchange.clear_waiter(id),
-            Place::Role | Place::Room => self.senders.retain(|waiter| !waiter.is_this_thread()),
-        }
-    }
 }
 
 /// The sender's role, until it is dropped or given back.
@@ -289,16 +87,7 @@ impl Connection {
     pub(crate) fn new(frames: Frames, peer: Arc<dyn Peer>) -> Self {
         let caps = frames.caps();
         let (sender, receiver) = frames.split();
-        let state = State {
-            exchange: Exchange::default(),
-            sender: Some(Box::new(sender)),
-            receiver: Some(Box::new(receiver)),
-            owed: VecDeque::new(),
-            senders: VecDeque::new(),
-            dead: None,
-            bytes: 0,
-            driver: None,
-        };
+        let state = State::new(sender, receiver);
         Self { name: Arc::from(peer.name()), peer, caps, state: Mutex::new(state) }
     }
 
@@ -385,7 +174,7 @@ impl Connection {
             }
         }
         let mut state = self.lock();
-        state.leave(place);
+        state.leave();
         state
     }
 

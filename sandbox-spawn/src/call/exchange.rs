@@ -241,13 +241,6 @@ impl Exchange {
         }
     }
 
-    /// Nobody is to be told any more.
-    pub(crate) fn clear_waiter(&mut self, id: u64) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.waiter = None;
-        }
-    }
-
     /// Someone who waits: of those the one whose answer is due first.
     pub(crate) fn a_waiter(&mut self) -> Option<Waiter> {
         let Self { calls, unanswered, .. } = self;

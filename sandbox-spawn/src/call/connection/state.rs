@@ -1,0 +1,223 @@
+//! What is known of a connection: its calls, who has which role, and who waits.
+//!
+//! Everything here is done with the lock, and nothing of it waits.
+
+use std::{collections::VecDeque, task::Waker};
+
+use capsicum_channel::{Error, Frame, FrameReceiver, FrameSender};
+
+use crate::call::{
+    exchange::{Exchange, Waiter},
+    wire,
+};
+
+/// Why there is no answer, and will be none.
+#[derive(Clone, Debug)]
+pub(super) enum Dead {
+    Closed,
+    Protocol(String),
+}
+
+/// Why a call failed, before it is told to its caller.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(super) Why);
+
+#[derive(Debug)]
+pub(super) enum Why {
+    Deadline,
+    Dead(Dead),
+    Unsent(Error),
+}
+
+/// Where a thread waits.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// For the sender's role.
+    Role,
+    /// For room to send.
+    Room,
+    /// For the answer to this call.
+    Answer(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) exchange: Exchange,
+    /// Not there while someone has the role.
+    pub(super) sender: Option<Box<FrameSender>>,
+    /// Not there while someone has the role.
+    pub(super) receiver: Option<Box<FrameReceiver>>,
+    /// What is to be sent before anything else: kind, call, credit.
+    pub(super) owed: VecDeque<(u16, u64, u32)>,
+    /// Who waits to send.
+    pub(super) senders: VecDeque<Waiter>,
+    pub(super) dead: Option<Dead>,
+    /// Bytes sent and received.
+    pub(super) bytes: u64,
+    /// The task that receives, where it is one: with futures.
+    pub(super) driver: Option<Waker>,
+}
+
+/// What a frame takes of the connection.
+fn size(frame: &Frame) -> u64 {
+    16 + u64::try_from(frame.payload().len()).unwrap_or(u64::MAX / 2)
+}
+
+impl State {
+    pub(super) fn new(sender: FrameSender, receiver: FrameReceiver) -> Self {
+        Self {
+            exchange: Exchange::default(),
+            sender: Some(Box::new(sender)),
+            receiver: Some(Box::new(receiver)),
+            owed: VecDeque::new(),
+            senders: VecDeque::new(),
+            dead: None,
+            bytes: 0,
+            driver: None,
+        }
+    }
+
+    /// Wakes who can use what is free now. Everyone who stops waiting does that.
+    pub(super) fn pass_on(&mut self) {
+        if self.receiver.is_some()
+            && let Some(waiter) = self.exchange.a_waiter()
+        {
+            waiter.wake();
+        }
+        if self.sender.is_some() {
+            self.wake_sender();
+        }
+    }
+
+    /// Wakes the next one that waits to send.
+    pub(super) fn wake_sender(&mut self) {
+        while let Some(waiter) = self.senders.pop_front() {
+            if waiter.wake_for_good() {
+                break;
+            }
+        }
+    }
+
+    /// Something is owed for which there was no room: whoever receives is to try again.
+    pub(super) fn nudge(&mut self) {
+        if !self.owed.is_empty() {
+            self.wake_driver();
+        }
+    }
+
+    /// Whether there is a task that receives. It is polled, to see what there is to do.
+    pub(super) fn wake_driver(&self) -> bool {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
+        }
+        self.driver.is_some()
+    }
+
+    pub(super) fn die(&mut self, dead: Dead) {
+        self.dead.get_or_insert(dead);
+        self.owed.clear();
+        self.wake_driver();
+        for waiter in self.exchange.waiters().into_iter().chain(self.senders.drain(..)) {
+            waiter.wake();
+        }
+    }
+
+    /// Takes what was received. Whether the connection is to be closed.
+    pub(super) fn received(&mut self, received: Result<Frame, Error>) -> bool {
+        match received {
+            Ok(frame) => {
+                self.bytes = self.bytes.saturating_add(size(&frame));
+                match self.exchange.deliver(frame) {
+                    Ok(waiter) => {
+                        if let Some(waiter) = waiter {
+                            waiter.wake();
+                        }
+                        self.wake_sender();
+                        false
+                    }
+                    Err(reason) => {
+                        self.die(Dead::Protocol(reason.to_owned()));
+                        true
+                    }
+                }
+            }
+            Err(Error::Deadline) => false,
+            Err(Error::Protocol { reason }) => {
+                self.die(Dead::Protocol(reason));
+                true
+            }
+            Err(error) => {
+                if !matches!(error, Error::Closed) {
+                    tracing::warn!(%error, "a connection to a worker is given up");
+                }
+                self.die(Dead::Closed);
+                true
+            }
+        }
+    }
+
+    /// Sends something before anything else.
+    pub(super) fn owe(&mut self, kind: u16, id: u64, credit: u32) {
+        self.owed.push_back((kind, id, credit));
+        self.post();
+        self.nudge();
+    }
+
+    /// Sends what is owed, as far as there is room.
+    pub(super) fn post(&mut self) {
+        let Some(mut sender) = self.sender.take() else { return };
+        self.post_by(&mut sender);
+        self.sender = Some(sender);
+    }
+
+    pub(super) fn post_by(&mut self, sender: &mut FrameSender) {
+        while let Some(&(kind, id, credit)) = self.owed.front() {
+            let frame = if kind == wire::CREDIT {
+                sender.encode(kind, id, &credit)
+            } else {
+                Frame::new(kind, id, &[], Vec::new())
+            };
+            match frame.and_then(|frame| sender.try_send(&frame)) {
+                Ok(true) => {
+                    self.owed.pop_front();
+                }
+                Ok(false) => return,
+                Err(_) => return self.die(Dead::Closed),
+            }
+        }
+    }
+
+    /// Sends a call, if there is room for it: whether it was sent.
+    pub(super) fn attempt(
+        &mut self,
+        sender: &mut FrameSender,
+        frame: &Frame,
+        streams: bool,
+    ) -> Result<bool, Failure> {
+        if self.dead.is_none() && self.exchange.has_room(frame.descriptors().len()) {
+            self.post_by(sender);
+            if self.owed.is_empty() {
+                match sender.try_send(frame) {
+                    Ok(true) => {
+                        self.exchange.enter(frame, streams);
+                        self.bytes = self.bytes.saturating_add(size(frame));
+                        return Ok(true);
+                    }
+                    Ok(false) => {}
+                    Err(Error::Closed) => self.die(Dead::Closed),
+                    Err(error) => return Err(Failure(Why::Unsent(error))),
+                }
+            }
+        }
+        match &self.dead {
+            Some(dead) => Err(Failure(Why::Dead(dead.clone()))),
+            None => Ok(false),
+        }
+    }
+
+    /// This thread does not wait to send any more. Who waits for an answer is forgotten when that
+    /// comes, or is given up.
+    pub(super) fn leave(&mut self) {
+        self.senders.retain(|waiter| !waiter.is_this_thread());
+    }
+}
