@@ -1,6 +1,6 @@
 //! Which level is reached, what is said about it, and what is refused for want of one.
 
-use std::fs;
+use std::{fs, os::unix::process::CommandExt, process::Command};
 
 use super::host::{Offers, at_both_levels, on_each};
 use crate::deadline::{errors, output, text};
@@ -88,6 +88,37 @@ fn what_landlock_alone_cannot_hold_is_refused() {
         assert_eq!(proc.status.code(), Some(125));
         assert!(errors(&proc).contains("--proc needs"), "{}", errors(&proc));
         assert!(proc.stdout.is_empty());
+    });
+}
+
+#[test]
+fn nothing_is_run_where_ids_are_those_of_other_processes() {
+    let around = ["--map-root-user", "--pid", "--fork", "--kill-child"];
+    if !output(Command::new("unshare").args(around).arg("true")).status.success() {
+        println!("SKIPPED: there are no user namespaces here");
+        return;
+    }
+    on_each(&[Offers::All], |host| {
+        // /proc is still the one of the namespace around.
+        let run = |level: &str, more: &[&str]| {
+            let wrapper = host.command([""]);
+            let mut command = Command::new("unshare");
+            command.args(around).args(more).arg(wrapper.get_program());
+            command.args(["run", "--level", level, "--", "/bin/echo", "was run"]);
+            if let Some(user) = host.user {
+                command.uid(user).gid(user);
+            }
+            output(command.current_dir("/"))
+        };
+        let refused = run("landlock", &[]);
+        let said = errors(&refused);
+        assert_eq!(refused.status.code(), Some(125), "{said}");
+        assert!(said.contains("another process namespace"), "{said}");
+        assert!(refused.stdout.is_empty());
+        for (level, more) in [("landlock", &["--mount-proc"][..]), ("directories", &[])] {
+            let ran = run(level, more);
+            assert_eq!(text(&ran), "was run\n", "{}", errors(&ran));
+        }
     });
 }
 

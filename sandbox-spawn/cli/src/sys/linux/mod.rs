@@ -7,6 +7,7 @@ mod confine;
 mod level;
 mod orphans;
 mod prepared;
+mod processes;
 mod report;
 mod root;
 mod signals;

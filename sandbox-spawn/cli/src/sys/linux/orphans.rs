@@ -4,7 +4,10 @@ use std::fs;
 
 use libc::pid_t;
 
-use super::calls;
+use super::{
+    calls,
+    processes::{self, Shown},
+};
 
 /// A program that forks faster than it is killed is given up on after so many rounds.
 const MOST_ROUNDS: usize = 10_000;
@@ -27,8 +30,11 @@ pub(super) fn kill_all(spared: &[pid_t]) {
     }
 }
 
-/// The children of this process, by proc(5).
+/// The children of this process, by proc(5); none where it shows other processes.
 pub(super) fn children() -> Vec<pid_t> {
+    if processes::shown() != Shown::Own {
+        return Vec::new();
+    }
     let own = std::process::id();
     if let Ok(list) = fs::read_to_string(format!("/proc/self/task/{own}/children")) {
         return list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();

@@ -13,6 +13,7 @@ use super::{
     level::Means,
     orphans,
     prepared::Prepared,
+    processes,
     report::{Report, Step},
     root, signals, streams,
     supervise::{self, Answering, Ready, Trees, handover},
@@ -96,6 +97,10 @@ fn start(task: &mut Task<'_>) -> Result<Started, Report> {
         let kill = libc::SIGKILL.cast_unsigned().into();
         calls::control(libc::PR_SET_PDEATHSIG, kill, 0).map_err(privileges)?;
     } else {
+        // The program's memory and what is left of it are found by ids.
+        if let Some(text) = processes::misleading() {
+            return Err(Report { text, ..Report::new(Step::Confine, 0) });
+        }
         calls::control(libc::PR_SET_CHILD_SUBREAPER, 1, 0).map_err(privileges)?;
     }
     // The wrapper may have gone before that was said.

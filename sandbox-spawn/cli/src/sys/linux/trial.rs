@@ -4,10 +4,16 @@ use super::{
     calls, confine,
     level::Means,
     prepared::Prepared,
+    processes,
     report::{Report, Step},
     root, signals, supervise,
 };
 use crate::{args::RunOptions, plan::Plan};
+
+fn refused(reason: Option<String>) -> Result<(), Report> {
+    let report = |text| Report { text, ..Report::new(Step::Confine, 0) };
+    reason.map_or(Ok(()), |text| Err(report(text)))
+}
 
 /// Whether a level can be reached by these means, or why not.
 pub(super) fn of(means: Means) -> Result<(), String> {
@@ -30,11 +36,8 @@ pub(super) fn of(means: Means) -> Result<(), String> {
                 root::map_ids(&prepared).and_then(|()| root::enter(&prepared, &mut clones))
             }
             Means::Namespaces => root::enter(&prepared, &mut clones),
-            Means::Landlock => Ok(()),
-            Means::Supervised => match supervise::unavailable() {
-                Some(text) => Err(Report { text, ..Report::new(Step::Confine, 0) }),
-                None => Ok(()),
-            },
+            Means::Landlock => refused(processes::misleading()),
+            Means::Supervised => refused(processes::misleading().or_else(supervise::unavailable)),
         };
         if let Err(report) = tried.and_then(|()| confine::confine(&prepared, means, None)) {
             report.send(&writer);
