@@ -267,7 +267,8 @@ impl Layout {
     /// Writes a node and what follows it. The target that is written last is the next instruction,
     /// to which no jump is needed.
     fn write_all(&mut self, start: Node) {
-        let mut pending = vec![start];
+        let mut pending = Vec::with_capacity(64);
+        pending.push(start);
         while let Some(node) = pending.last().copied() {
             let part = self.parts[node.index()];
             let missing = |to: &Node| !part.is_ending() && self.places[to.index()] == NOWHERE;

@@ -74,9 +74,8 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     pinned_stay(&policy, &open)?;
     no_wider(&policy, &open, &mut shortfalls)?;
     // Landlock would keep the process from signalling those that it has descriptors of.
-    let kills = |open: &Open| {
-        policy.held(open.number).limits.rights.contains(Rights::PDKILL) && open.process()
-    };
+    let kills =
+        |open: &Open| policy.limits(open.number).rights.contains(Rights::PDKILL) && open.process();
     let scoped = landlock.is_some_and(Landlock::scopes) && !open.iter().any(kills);
     policy.signal_scope = scoped || record.signal_scope;
 
@@ -178,12 +177,7 @@ fn end(what: &str, reason: &str) -> ! {
 /// What every number may be used for from here on.
 fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, Error> {
     let ceiling = request.ceiling.intersection(&record.ceiling);
-    let mut granted: BTreeMap<u32, Limits> = record
-        .numbers
-        .iter()
-        // What was granted before may exceed the ceiling of then, and not what is asked now.
-        .map(|(number, held)| (*number, held.limits.intersection(&request.ceiling)))
-        .collect();
+    let mut granted: Vec<(u32, Limits)> = Vec::with_capacity(request.grants.len());
     for (fd, limits) in &request.grants {
         let number = fd.cast_unsigned();
         let has = record.limits(number);
@@ -194,7 +188,12 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
                 has: Box::new(has.clone()),
             });
         }
-        granted.insert(number, limits.clone());
+        granted.push((number, limits.clone()));
+    }
+    let asked = |number: u32| request.grants.iter().any(|(fd, _)| fd.cast_unsigned() == number);
+    for (number, held) in record.numbers.iter().filter(|(number, _)| !asked(**number)) {
+        // What was granted before may exceed the ceiling of then, and not what is asked now.
+        granted.push((*number, held.limits.intersection(&request.ceiling)));
     }
     let open_at = |number: u32| {
         let found = open.binary_search_by_key(&number, |open| open.number);
@@ -227,17 +226,16 @@ fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, E
             (number, Held { limits, object })
         })
         .collect();
-    let narrow = |open: &Open| policy.narrow(&policy.held(open.number).limits);
+    let narrow = |open: &Open| policy.narrow(policy.limits(open.number));
     policy.reopens = open::some_unmounted(open.iter().copied().filter(narrow));
-    policy.addressable = open
-        .iter()
-        .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
+    policy.addressable =
+        open.iter().any(|open| !policy.pinned(policy.limits(open.number)) && open.addressable());
     Ok(policy)
 }
 
 /// Whether a descriptor is of use only where Landlock holds lookups, and by which right.
 fn needs_landlock(policy: &Policy, open: Open) -> Option<Rights> {
-    let rights = policy.held(open.number).limits.rights;
+    let rights = policy.limits(open.number).rights;
     if open.directory() && rights.contains(Rights::LOOKUP) {
         return Some(Rights::LOOKUP);
     }
@@ -402,7 +400,7 @@ fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
         return Ok(());
     }
     for open in open {
-        let limits = &policy.held(open.number).limits;
+        let limits = policy.limits(open.number);
         if !limits.rights.contains(Rights::FEXECVE) && open.executable_memory() {
             return Err(Error::Unenforceable {
                 what: format!("`{limits}` on descriptor {}", open.number),
@@ -426,7 +424,7 @@ fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
 /// What comes out of a descriptor gets the ceiling, which must not be more than it has.
 fn no_wider(policy: &Policy, open: &[Open], shortfalls: &mut Shortfalls) -> Result<(), Error> {
     for open in open {
-        let limits = &policy.held(open.number).limits;
+        let limits = policy.limits(open.number);
         let opens = open.directory()
             && limits.rights.contains(Rights::LOOKUP)
             && limits.rights.intersects(OPENS);
@@ -458,7 +456,7 @@ fn beneath(
     let rules = Rules::new(landlock, scoped)?;
     let mut passed: Vec<(Open, Rights)> = open
         .iter()
-        .map(|open| (*open, policy.held(open.number).limits.rights))
+        .map(|open| (*open, policy.limits(open.number).rights))
         .filter(|(open, rights)| {
             if open.directory() {
                 rights.contains(Rights::LOOKUP)

@@ -6,7 +6,10 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Read},
-    os::{fd::AsRawFd, unix::ffi::OsStringExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -23,11 +26,11 @@ const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 /// What the process sees of mounts, as far as it was looked at.
 #[derive(Default)]
 pub(super) struct Mounts {
-    /// By mount: where beneath it procfs is mounted; `None` where the kernel does not say.
-    beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
+    /// By mount; `None` where the kernel does not say.
+    asked: RefCell<BTreeMap<u64, Option<Rc<Procfs>>>>,
     table: OnceCell<Table>,
     /// `/proc/self/fd`.
-    links: OnceCell<File>,
+    links: OnceCell<OwnedFd>,
 }
 
 /// The whole of `/proc/self/mountinfo`.
@@ -100,16 +103,35 @@ impl Table {
     }
 }
 
-/// Where procfs is mounted beneath a mount: listmount(2) and statmount(2), Linux 6.8. It is an error
-/// also where the mount is not one of this process's.
-fn procfs_beneath(mount: u64) -> io::Result<Rc<[PathBuf]>> {
-    let mut points = Vec::new();
-    for mount in call::mounts_beneath(mount)? {
-        if call::mounted_kind(mount)? == PROC_SUPER_MAGIC.cast_unsigned() {
-            points.push(PathBuf::from(OsString::from_vec(call::mount_point(mount)?)));
+/// What a mount has of procfs.
+struct Procfs {
+    /// It is procfs.
+    itself: bool,
+    /// Where beneath it procfs is mounted.
+    points: Vec<PathBuf>,
+}
+
+impl Procfs {
+    /// Asks listmount(2) and statmount(2), Linux 6.8. It is an error also where the mount is not one
+    /// of this process's.
+    fn of(mount: u64) -> io::Result<Self> {
+        let procfs =
+            |mount| call::mounted_kind(mount).map(|kind| kind == PROC_SUPER_MAGIC.cast_unsigned());
+        let mut points = Vec::new();
+        for mount in call::mounts_beneath(mount)? {
+            if procfs(mount)? {
+                points.push(PathBuf::from(OsString::from_vec(call::mount_point(mount)?)));
+            }
         }
+        Ok(Self { itself: procfs(mount)?, points })
     }
-    Ok(points.into())
+}
+
+/// Whether a mount point is a directory or beneath it: absolute paths as the kernel writes them.
+fn is_beneath(point: &Path, directory: &Path) -> bool {
+    let directory = directory.as_os_str().as_bytes();
+    let rest = point.as_os_str().as_bytes().strip_prefix(directory);
+    directory == b"/" || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
 impl Mounts {
@@ -119,9 +141,9 @@ impl Mounts {
         Ok(Self::default())
     }
 
-    fn beneath(&self, mount: u64) -> Option<Rc<[PathBuf]>> {
-        let mut beneath = self.beneath.borrow_mut();
-        beneath.entry(mount).or_insert_with(|| procfs_beneath(mount).ok()).clone()
+    fn procfs(&self, mount: u64) -> Option<Rc<Procfs>> {
+        let mut asked = self.asked.borrow_mut();
+        asked.entry(mount).or_insert_with(|| Procfs::of(mount).ok().map(Rc::new)).clone()
     }
 
     fn table(&self) -> Result<&Table, Error> {
@@ -141,13 +163,17 @@ impl Mounts {
     /// descriptor and to the root; `None` where it could not.
     pub(super) fn reach_procfs(&self, directory: Open) -> Option<String> {
         let number = directory.number;
-        if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
+        let mount = call::unique_mount_of(directory.fd()).ok().flatten();
+        let procfs = mount.and_then(|mount| self.procfs(mount));
+        let itself = match &procfs {
+            Some(procfs) => procfs.itself,
+            None => call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC),
+        };
+        if itself {
             return Some("it is on procfs, whose links lead to every descriptor".to_owned());
         }
-        let mount = call::unique_mount_of(directory.fd()).ok().flatten();
-        let beneath = mount.and_then(|mount| self.beneath(mount));
-        let points = match &beneath {
-            Some(points) => points,
+        let points = match &procfs {
+            Some(procfs) => &procfs.points[..],
             None => match self.in_table(directory) {
                 Ok(points) => points,
                 Err(reason) => return Some(reason),
@@ -157,10 +183,10 @@ impl Mounts {
             return None;
         }
         let path = self.path(number).unwrap_or_default();
-        if !path.is_absolute() {
+        if !path.as_os_str().as_bytes().starts_with(b"/") {
             return Some("its path cannot be known".to_owned());
         }
-        let point = points.iter().find(|point| point.starts_with(&path))?;
+        let point = points.iter().find(|point| is_beneath(point, &path))?;
         Some(format!(
             "procfs is mounted beneath it, on {}, and its links lead to every descriptor",
             point.display()
@@ -172,7 +198,7 @@ impl Mounts {
         let links = if let Some(links) = self.links.get() {
             links
         } else {
-            let opened = File::open("/proc/self/fd")?;
+            let opened = call::open(c"/proc/self/fd")?;
             self.links.get_or_init(|| opened)
         };
         match call::link_at(links.as_raw_fd(), number) {
@@ -235,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_point_is_beneath_whole_names_only() {
+        let beneath = |point: &str, of: &str| is_beneath(Path::new(point), Path::new(of));
+        assert!(beneath("/proc", "/") && beneath("/proc", "/proc") && beneath("/a/proc", "/a"));
+        assert!(beneath("/", "/"));
+        assert!(!beneath("/proc", "/pro") && !beneath("/proc", "/proc/self"));
+        assert!(!beneath("/ab/proc", "/a") && !beneath("/", "/a"));
+    }
+
+    #[test]
     fn a_path_is_held_by_the_deepest_mount_and_the_last_on_its_point() {
         let mounts = Table::parse(
             b"22 1 8:1 / / rw - ext4 /dev/root rw\n\
@@ -269,8 +304,7 @@ mod tests {
     fn the_kernel_and_its_table_say_the_same_of_procfs() {
         let root = File::open("/").expect("the root");
         let mount = call::unique_mount_of(root.as_raw_fd()).ok().flatten();
-        let Some(Ok(mut asked)) = mount.map(|mount| procfs_beneath(mount).map(|p| p.to_vec()))
-        else {
+        let Some(Ok(mut asked)) = mount.map(|mount| Procfs::of(mount).map(|of| of.points)) else {
             println!("SKIPPED: listmount(2) and statmount(2) are not to be had (Linux 6.8)");
             return;
         };
