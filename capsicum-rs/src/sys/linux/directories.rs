@@ -66,7 +66,7 @@ fn attributes(rights: Rights) -> u64 {
 ///
 /// Why one of them would not be found again, in words.
 pub(super) fn places(policy: &Policy, open: &[Open]) -> Result<Vec<Place>, String> {
-    let rights = |open: &Open| policy.limits(open.number).rights;
+    let rights = |open: &Open| policy.held(open.number).limits.rights;
     let reaching: Vec<&Open> =
         open.iter().filter(|open| open.directory() && rights(open).intersects(REACHES)).collect();
     if reaching.is_empty() {
@@ -122,7 +122,7 @@ fn place(open: Open, rights: Rights, mounts: &Mounts) -> Result<Place, String> {
 /// it came from.
 pub(super) fn arrive(policy: &Policy, open: &[Open]) -> bool {
     open.iter().any(|open| {
-        let rights = policy.limits(open.number).rights;
+        let rights = policy.held(open.number).limits.rights;
         rights.intersects(Rights::READ.union(Rights::ACCEPT)) && open.passes_descriptors()
     })
 }
@@ -135,7 +135,7 @@ pub(super) fn statable(policy: &Policy, open: &[Open]) -> bool {
     let mut held = open
         .iter()
         .filter(|open| open.directory())
-        .map(|open| policy.limits(open.number).rights)
+        .map(|open| policy.held(open.number).limits.rights)
         .peekable();
     // Without a directory none is opened.
     let opened = held.peek().is_none() || both(policy.ceiling.rights);

@@ -26,8 +26,8 @@ const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 /// What the process sees of mounts, as far as it was looked at.
 #[derive(Default)]
 pub(super) struct Mounts {
-    /// By mount; `None` where the kernel does not say.
-    asked: RefCell<BTreeMap<u64, Option<Rc<Procfs>>>>,
+    /// By mount: where beneath it procfs is mounted; `None` where the kernel does not say.
+    beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
     table: OnceCell<Table>,
     /// `/proc/self/fd`.
     links: OnceCell<OwnedFd>,
@@ -103,35 +103,16 @@ impl Table {
     }
 }
 
-/// What a mount has of procfs.
-struct Procfs {
-    /// It is procfs.
-    itself: bool,
-    /// Where beneath it procfs is mounted.
-    points: Vec<PathBuf>,
-}
-
-impl Procfs {
-    /// Asks listmount(2) and statmount(2), Linux 6.8. It is an error also where the mount is not one
-    /// of this process's.
-    fn of(mount: u64) -> io::Result<Self> {
-        let procfs =
-            |mount| call::mounted_kind(mount).map(|kind| kind == PROC_SUPER_MAGIC.cast_unsigned());
-        let mut points = Vec::new();
-        for mount in call::mounts_beneath(mount)? {
-            if procfs(mount)? {
-                points.push(PathBuf::from(OsString::from_vec(call::mount_point(mount)?)));
-            }
+/// Where procfs is mounted beneath a mount: listmount(2) and statmount(2), Linux 6.8. It is an error
+/// also where the mount is not one of this process's.
+fn procfs_beneath(mount: u64) -> io::Result<Rc<[PathBuf]>> {
+    let mut points = Vec::new();
+    for mount in call::mounts_beneath(mount)? {
+        if call::mounted_kind(mount)? == PROC_SUPER_MAGIC.cast_unsigned() {
+            points.push(PathBuf::from(OsString::from_vec(call::mount_point(mount)?)));
         }
-        Ok(Self { itself: procfs(mount)?, points })
     }
-}
-
-/// Whether a mount point is a directory or beneath it: absolute paths as the kernel writes them.
-fn is_beneath(point: &Path, directory: &Path) -> bool {
-    let directory = directory.as_os_str().as_bytes();
-    let rest = point.as_os_str().as_bytes().strip_prefix(directory);
-    directory == b"/" || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+    Ok(points.into())
 }
 
 impl Mounts {
@@ -141,9 +122,9 @@ impl Mounts {
         Ok(Self::default())
     }
 
-    fn procfs(&self, mount: u64) -> Option<Rc<Procfs>> {
-        let mut asked = self.asked.borrow_mut();
-        asked.entry(mount).or_insert_with(|| Procfs::of(mount).ok().map(Rc::new)).clone()
+    fn beneath(&self, mount: u64) -> Option<Rc<[PathBuf]>> {
+        let mut beneath = self.beneath.borrow_mut();
+        beneath.entry(mount).or_insert_with(|| procfs_beneath(mount).ok()).clone()
     }
 
     fn table(&self) -> Result<&Table, Error> {
@@ -163,17 +144,13 @@ impl Mounts {
     /// descriptor and to the root; `None` where it could not.
     pub(super) fn reach_procfs(&self, directory: Open) -> Option<String> {
         let number = directory.number;
-        let mount = call::unique_mount_of(directory.fd()).ok().flatten();
-        let procfs = mount.and_then(|mount| self.procfs(mount));
-        let itself = match &procfs {
-            Some(procfs) => procfs.itself,
-            None => call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC),
-        };
-        if itself {
+        if call::file_system(directory.fd()).ok() == Some(PROC_SUPER_MAGIC) {
             return Some("it is on procfs, whose links lead to every descriptor".to_owned());
         }
-        let points = match &procfs {
-            Some(procfs) => &procfs.points[..],
+        let mount = call::unique_mount_of(directory.fd()).ok().flatten();
+        let beneath = mount.and_then(|mount| self.beneath(mount));
+        let points = match &beneath {
+            Some(points) => points,
             None => match self.in_table(directory) {
                 Ok(points) => points,
                 Err(reason) => return Some(reason),
@@ -222,6 +199,14 @@ impl Mounts {
              known"
             .to_owned())
     }
+}
+
+/// Whether a mount point is a directory or beneath it: absolute paths as the kernel writes them. `Path`
+/// would take them apart name by name, at several times the cost.
+fn is_beneath(point: &Path, directory: &Path) -> bool {
+    let directory = directory.as_os_str().as_bytes();
+    let rest = point.as_os_str().as_bytes().strip_prefix(directory);
+    directory == b"/" || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
 /// mountinfo writes space, tab, newline and backslash as three octal digits.
@@ -304,7 +289,8 @@ mod tests {
     fn the_kernel_and_its_table_say_the_same_of_procfs() {
         let root = File::open("/").expect("the root");
         let mount = call::unique_mount_of(root.as_raw_fd()).ok().flatten();
-        let Some(Ok(mut asked)) = mount.map(|mount| Procfs::of(mount).map(|of| of.points)) else {
+        let Some(Ok(mut asked)) = mount.map(|mount| procfs_beneath(mount).map(|p| p.to_vec()))
+        else {
             println!("SKIPPED: listmount(2) and statmount(2) are not to be had (Linux 6.8)");
             return;
         };

@@ -48,11 +48,6 @@ impl Runs {
             _ => self.0.push(run),
         }
     }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// Single numbers are compared one after the other up to this many.
