@@ -8,6 +8,8 @@ use std::{
     os::fd::{AsRawFd, RawFd},
 };
 
+use capsicum_rs::Containment;
+
 use crate::{
     fixture::{Fixture, Kind},
     sys,
@@ -16,8 +18,8 @@ use crate::{
 /// Where a process's table of descriptors ends, as a rule.
 const NUMBERS: RawFd = 64;
 
-/// All of it; `lookups` where directories may be looked up from.
-pub(crate) fn all(fixture: &Fixture, lookups: bool) -> io::Result<()> {
+/// All of it that the level needs.
+pub(crate) fn all(fixture: &Fixture, level: Containment) -> io::Result<()> {
     let highest = fixture.of(&[Kind::Directory, Kind::File, Kind::Socket]).into_iter().max();
     let mut end = NUMBERS;
     while highest.is_some_and(|highest| highest >= end) {
@@ -34,8 +36,11 @@ pub(crate) fn all(fixture: &Fixture, lookups: bool) -> io::Result<()> {
         sys::socket_option(socket, libc::SO_TYPE);
     }
     mapped()?;
-    if lookups {
+    if level >= Containment::Landlock {
         reachable(&fixture.of(&[Kind::Directory]))?;
+    }
+    if level == Containment::Directories {
+        locked(&fixture.of(&[Kind::Directory]))?;
     }
     Ok(())
 }
@@ -51,6 +56,14 @@ fn mapped() -> io::Result<()> {
             Err(_) => return sys::read_all(maps.as_raw_fd()),
         }
     }
+}
+
+/// Whether directories hold a lock, and how they were opened.
+fn locked(directories: &[RawFd]) -> io::Result<()> {
+    directories.iter().try_for_each(|directory| {
+        let path = CString::new(format!("/proc/self/fdinfo/{directory}"))?;
+        sys::read_all(sys::open_file(&path)?.as_raw_fd())
+    })
 }
 
 /// The types of the mounts beneath, and the paths of the directories.

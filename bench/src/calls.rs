@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use capsicum_rs::Containment;
 
 use crate::{
     fixture::{FILE, Fixture, Kind},
@@ -130,7 +131,7 @@ fn round(held: &Held, fixture: &Fixture, results: &[AtomicU64]) -> Result<()> {
             Held::Bare => Ok(()),
             Held::Landlock => sys::no_new_privileges()
                 .and_then(|()| sys::landlock(sys::landlock_abi()?, &directories)),
-            Held::Ours => fixture.enter(true).map(drop),
+            Held::Ours => fixture.enter(Containment::Landlock).map(drop),
             Held::By(program) => sys::no_new_privileges().and_then(|()| sys::install(program)),
         };
         if let Err(error) = entered {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use capsicum_rs::{Containment, Support};
 
 use crate::{
     ask,
@@ -19,35 +20,24 @@ use crate::{
 
 const GRANTS: [usize; 3] = [1, 16, 64];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Landlock,
-    Descriptors,
-}
+const LEVELS: [Containment; 3] =
+    [Containment::Landlock, Containment::Descriptors, Containment::Directories];
 
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Landlock => "Landlock",
-            Self::Descriptors => "Descriptors",
-        }
+/// At the level `Descriptors` hides Landlock from the library, by a filter, so that there is one
+/// before already.
+fn prepare(level: Containment) -> io::Result<()> {
+    if level != Containment::Descriptors {
+        return Ok(());
     }
-
-    /// Hides Landlock from the library, by a filter, so that there is one before already.
-    fn prepare(self) -> io::Result<()> {
-        if self == Self::Landlock {
-            return Ok(());
-        }
-        let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
-        let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap_or(0);
-        sys::no_new_privileges()?;
-        sys::install(&[
-            Insn { code: 0x20, jt: 0, jf: 0, k: 0 },
-            Insn { code: 0x15, jt: 0, jf: 1, k: number },
-            Insn { code: 0x06, jt: 0, jf: 0, k: refused },
-            Insn { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
-        ])
-    }
+    let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
+    let number = u32::try_from(libc::SYS_landlock_create_ruleset).unwrap_or(0);
+    sys::no_new_privileges()?;
+    sys::install(&[
+        Insn { code: 0x20, jt: 0, jf: 0, k: 0 },
+        Insn { code: 0x15, jt: 0, jf: 1, k: number },
+        Insn { code: 0x06, jt: 0, jf: 0, k: refused },
+        Insn { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+    ])
 }
 
 /// The microseconds of `work` in a child, where `prepare` comes first.
@@ -76,11 +66,14 @@ fn once(
 }
 
 /// What no way of entering can do without.
-fn must(level: Level, directories: &[RawFd], program: &[Insn]) -> io::Result<()> {
+fn must(level: Containment, directories: &[RawFd], program: &[Insn]) -> io::Result<()> {
     sys::no_new_privileges()?;
+    if level == Containment::Directories {
+        sys::private_root(directories)?;
+    }
     match level {
-        Level::Landlock => sys::landlock(sys::landlock_abi()?, directories)?,
-        Level::Descriptors => sys::no_cores()?,
+        Containment::Descriptors => sys::no_cores()?,
+        _ => sys::landlock(sys::landlock_abi()?, directories)?,
     }
     sys::install(program)
 }
@@ -100,23 +93,30 @@ pub(crate) fn print(printed: &Printed, rounds: usize) -> Result<()> {
         "by min",
     ]);
     let result = &sys::shared(1)?[0];
-    for level in [Level::Landlock, Level::Descriptors] {
+    let offered = Support::probe().containment;
+    for level in LEVELS {
+        if level > offered {
+            println!("left out: the level {level}, which this host does not offer to this user");
+            continue;
+        }
         for grants in GRANTS {
             let fixture = Fixture::new(grants)?;
             let directories = fixture.of(&[Kind::Directory]);
-            let program = printed.program(level.name(), grants)?;
+            let program = printed.program(&level.to_string(), grants)?;
             let (mut ours, mut raw, mut asked) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..rounds {
-                let lookups = level == Level::Landlock;
-                let enter = || fixture.enter(lookups).map(drop);
-                ours.push(once(result, || level.prepare(), enter).context("ours")?);
+                let enter = || match fixture.enter(level)? {
+                    length if length == program.len() => Ok(()),
+                    _ => Err(io::Error::other("the filter is not the program of the tests")),
+                };
+                ours.push(once(result, || prepare(level), enter).context("ours")?);
                 let must = || must(level, &directories, program);
-                raw.push(once(result, || level.prepare(), must).context("raw")?);
-                let both = || ask::all(&fixture, lookups).and_then(|()| must());
-                asked.push(once(result, || level.prepare(), both).context("raw, asking")?);
+                raw.push(once(result, || prepare(level), must).context("raw")?);
+                let both = || ask::all(&fixture, level).and_then(|()| must());
+                asked.push(once(result, || prepare(level), both).context("raw, asking")?);
             }
             table.row(vec![
-                format!("{} {grants}", level.name()),
+                format!("{level} {grants}"),
                 program.len().to_string(),
                 micros(median(&ours)),
                 micros(least(&ours)),
@@ -133,11 +133,14 @@ pub(crate) fn print(printed: &Printed, rounds: usize) -> Result<()> {
     println!(
         "\"must set\" is what no way of entering can do without, with the same program ready-made: \
          prctl (no_new_privs),\nlandlock_create_ruleset, landlock_add_rule for each directory, \
-         landlock_restrict_self (or setrlimit of cores\nwhere there is no Landlock), seccomp. \"and \
-         ask\" is the same after the questions that must be asked, by the\ncalls that cost least: \
-         fstat of every number that may be open, what sockets and files are, mapped rings, mounts\n\
-         beneath directories and their paths. Each child pays for the memory that it touches first. \
-         At the level\nDescriptors another filter, which hides Landlock, is there before.\n"
+         landlock_restrict_self (or setrlimit of cores\nwhere there is no Landlock), seccomp; at the \
+         level Directories also a mount namespace (as an ordinary user, a\nuser namespace), a copy of \
+         each directory's tree and an empty root in the place of the old one, made by the\nprocess \
+         itself. \"and ask\" is the same after the questions that must be asked, by the calls that cost \
+         least:\nfstat of every number that may be open, what sockets and files are, mapped rings, \
+         mounts beneath directories,\ntheir paths and locks. Each child pays for the memory that it \
+         touches first. At the level Descriptors another\nfilter, which hides Landlock, is there \
+         before.\n"
     );
     parts(printed, rounds, result)
 }

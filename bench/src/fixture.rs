@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use capsicum_rs::{Rights, Sandbox};
+use capsicum_rs::{Containment, Rights, Sandbox};
 use tempfile::TempDir;
 
 /// The first number that is granted.
@@ -85,9 +85,10 @@ impl Fixture {
         found.map(|(_, fd)| fd.as_raw_fd()).collect()
     }
 
-    /// `Sandbox::enter` with all of them.
-    pub(crate) fn enter(&self, lookups: bool) -> io::Result<usize> {
-        let mut sandbox = Sandbox::new();
+    /// `Sandbox::enter` with all of them, at this level.
+    pub(crate) fn enter(&self, level: Containment) -> io::Result<usize> {
+        let lookups = level >= Containment::Landlock;
+        let mut sandbox = Sandbox::new().require(level);
         for (kind, fd) in &self.descriptors {
             let directory = Rights::READ | Rights::FSTAT;
             let rights = match kind {

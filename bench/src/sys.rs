@@ -1,8 +1,10 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the figures.
 
 mod messages;
+mod root;
 
 pub(crate) use messages::{pair, pin, receive, send_with, start, wait};
+pub(crate) use root::private_root;
 
 use std::{
     ffi::CStr,
@@ -219,8 +221,12 @@ pub(crate) fn landlock(abi: libc::c_long, directories: &[RawFd]) -> io::Result<(
 
 /// open(2) for reading.
 pub(crate) fn open_file(path: &CStr) -> io::Result<OwnedFd> {
+    open_with(path, libc::O_RDONLY)
+}
+
+fn open_with(path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: the path is a C string.
-    owned(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }.into())
+    owned(check(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) }.into())?)
 }
 
 /// read(2) to the end.

@@ -179,7 +179,7 @@ impl<'fd> Sandbox<'fd> {
     /// failure after what cannot be undone (Linux: joining a namespace, Landlock) ends the process
     /// with a message instead.
     pub fn enter(self) -> Result<Entered, Error> {
-        sys::enter(&self.request())
+        sys::enter(&self.into_request())
     }
 
     /// What [`enter`](Self::enter) would do here and now: the level, what becomes of each
@@ -204,17 +204,13 @@ impl<'fd> Sandbox<'fd> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn explain(&self) -> Result<Explanation, Error> {
-        sys::explain(&self.request())
+        sys::explain(&self.clone().into_request())
     }
 
-    fn request(&self) -> sys::Request {
+    fn into_request(self) -> sys::Request {
         sys::Request {
-            grants: self
-                .grants
-                .iter()
-                .map(|(fd, limits)| (fd.as_raw_fd(), limits.clone()))
-                .collect(),
-            ceiling: self.ceiling.clone(),
+            grants: self.grants.into_iter().map(|(fd, limits)| (fd.as_raw_fd(), limits)).collect(),
+            ceiling: self.ceiling,
             require: self.require,
             prefer: self.prefer,
             broker: self.broker,

@@ -132,8 +132,9 @@ pub(super) struct Assembler {
 
 impl Default for Assembler {
     fn default() -> Self {
-        // Room for what programs mostly have. Memory that is touched first costs most here.
-        Self { parts: Vec::with_capacity(640), known: vec![0; 1024] }
+        // Memory that is touched first costs most here: room that is not used costs nothing, but
+        // growing does.
+        Self { parts: Vec::with_capacity(1024), known: vec![0; 1024] }
     }
 }
 
@@ -152,7 +153,7 @@ impl Assembler {
         let node = Node(self.parts.len() as u32);
         self.parts.push(part);
         self.known[at] = node.0 + 1;
-        if self.parts.len() * 4 > self.known.len() * 3 {
+        if self.parts.len() * 8 > self.known.len() * 7 {
             self.grow();
         }
         node
@@ -267,7 +268,8 @@ impl Layout {
     /// Writes a node and what follows it. The target that is written last is the next instruction,
     /// to which no jump is needed.
     fn write_all(&mut self, start: Node) {
-        let mut pending = vec![start];
+        let mut pending = Vec::with_capacity(64);
+        pending.push(start);
         while let Some(node) = pending.last().copied() {
             let part = self.parts[node.index()];
             let missing = |to: &Node| !part.is_ending() && self.places[to.index()] == NOWHERE;

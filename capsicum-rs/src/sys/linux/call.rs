@@ -5,6 +5,7 @@ pub(super) mod notify;
 pub(super) mod privilege;
 
 use std::{
+    ffi::CStr,
     io,
     mem::MaybeUninit,
     os::fd::{FromRawFd, OwnedFd, RawFd},
@@ -23,6 +24,11 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 
 fn check_int(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// open(2) for reading.
+pub(super) fn open(path: &CStr) -> io::Result<OwnedFd> {
+    mounts::open(path).map_err(io::Error::from_raw_os_error)
 }
 
 /// prctl(2) with one argument that is a number.

@@ -45,14 +45,44 @@ pub(super) const fn code(verdict: Verdict) -> u32 {
 /// Up to this many runs of numbers are compared; more are a bitmap.
 const FEW: usize = 3;
 
+/// Numbers that are tested together.
+#[derive(Default)]
+struct Set {
+    /// Of the grants that are alike, those with these numbers.
+    groups: Vec<bool>,
+    /// In ascending order.
+    numbers: Vec<u32>,
+    /// Where there are more than [`FEW`] runs: by every 32nd number that has some of them, those.
+    bitmaps: Vec<(u32, u32)>,
+}
+
+impl Set {
+    fn of(groups: Vec<bool>, mut numbers: Vec<u32>) -> Self {
+        numbers.sort_unstable();
+        let runs = numbers.chunk_by(|number, next| number.checked_add(1) == Some(*next)).count();
+        let mut bitmaps: Vec<(u32, u32)> = Vec::new();
+        if runs > FEW {
+            for number in &numbers {
+                match bitmaps.last_mut() {
+                    Some((at, bitmap)) if *at == number / 32 => *bitmap |= 1 << (number % 32),
+                    _ => bitmaps.push((number / 32, 1 << (number % 32))),
+                }
+            }
+        }
+        Self { groups, numbers, bitmaps }
+    }
+}
+
 struct Compiler<'a> {
     policy: &'a Policy,
     /// What the numbers that are not granted may be used for.
     rest: Held,
     /// The grants that are the same, and their numbers: a need is asked once for each.
     alike: Vec<(&'a Held, Vec<u32>)>,
-    /// Those that are exceptions together, as far as it was asked: the groups, and all numbers.
-    sets: Vec<(Vec<bool>, Rc<[u32]>)>,
+    /// Those that are exceptions together, as far as it was asked.
+    sets: Vec<Rc<Set>>,
+    /// Memory for the next question.
+    groups: Vec<bool>,
     /// The facts that were asked for.
     facts: Vec<(Fact, bool)>,
     asm: Assembler,
@@ -72,6 +102,7 @@ pub(super) fn compile(policy: &Policy, arch: Arch) -> Vec<Insn> {
         rest: policy.rest(),
         alike,
         sets: Vec::new(),
+        groups: Vec::new(),
         facts: Vec::new(),
         asm: Assembler::default(),
     };
@@ -223,59 +254,50 @@ impl Compiler<'_> {
             | Need::Message(arg) => {
                 let policy = self.policy;
                 let rest = policy.meets(need, &self.rest, 0);
-                let exceptions = self.numbers(|held| policy.meets(need, held, 0) != rest);
+                let exceptions = self.set(|held| policy.meets(need, held, 0) != rest);
                 let (others, these) = if rest { (yes, no) } else { (no, yes) };
                 self.member(arg, &exceptions, these, others)
             }
         }
     }
 
-    /// The numbers of all grants that are so, in their order.
-    fn numbers(&mut self, of: impl Fn(&Held) -> bool) -> Rc<[u32]> {
-        let groups: Vec<bool> = self.alike.iter().map(|(held, _)| of(held)).collect();
-        if let Some((_, numbers)) = self.sets.iter().find(|(known, _)| *known == groups) {
-            return numbers.clone();
+    /// The numbers of all grants that are so.
+    fn set(&mut self, of: impl Fn(&Held) -> bool) -> Rc<Set> {
+        let mut groups = std::mem::take(&mut self.groups);
+        groups.clear();
+        groups.extend(self.alike.iter().map(|(held, _)| of(held)));
+        if let Some(known) = self.sets.iter().find(|known| groups.iter().eq(&known.groups)) {
+            self.groups = groups;
+            return known.clone();
         }
         let these = self.alike.iter().zip(&groups).filter(|(_, these)| **these);
-        let mut numbers: Vec<u32> =
-            these.flat_map(|((_, numbers), _)| numbers.iter().copied()).collect();
-        numbers.sort_unstable();
-        let numbers: Rc<[u32]> = numbers.into();
-        self.sets.push((groups, numbers.clone()));
-        numbers
+        let numbers = these.flat_map(|((_, numbers), _)| numbers.iter().copied()).collect();
+        let set = Rc::new(Set::of(groups, numbers));
+        self.sets.push(set.clone());
+        set
     }
 
-    /// Whether the descriptor in an argument is one of these, which ascend.
-    fn member(&mut self, arg: usize, numbers: &[u32], yes: Node, no: Node) -> Node {
-        if numbers.is_empty() || yes == no {
+    /// Whether the descriptor in an argument is one of these.
+    fn member(&mut self, arg: usize, set: &Set, yes: Node, no: Node) -> Node {
+        if set.numbers.is_empty() || yes == no {
             return no;
         }
         let word = low(arg);
-        let runs = Runs::of(numbers.iter().map(|number| (*number, yes)), no);
-        // Each of them has one of the others on both sides.
-        if runs.len() <= 2 * FEW + 1 {
-            let found = self.search(word, &runs);
+        if set.bitmaps.is_empty() {
+            let found = self.search(word, &Runs::of(set.numbers.iter().map(|n| (*n, yes)), no));
             return self.load(word, found);
-        }
-        // The bitmaps of 32 numbers each.
-        let mut bitmaps: Vec<(u32, u32)> = Vec::new();
-        for number in numbers {
-            match bitmaps.last_mut() {
-                Some((at, bitmap)) if *at == number / 32 => *bitmap |= 1 << (number % 32),
-                _ => bitmaps.push((number / 32, 1 << (number % 32))),
-            }
         }
         let bit = self.asm.branch(op::IF_ANY, 1, yes, no);
         let mut shift = |(at, bitmap): (u32, u32)| {
             let shifted = self.asm.then(op::SHIFT_X, 0, bit);
             (at, self.asm.then(op::LOAD_CONST, bitmap, shifted))
         };
-        if let [(0, bitmap)] = bitmaps[..] {
+        if let [(0, bitmap)] = set.bitmaps[..] {
             let (_, test) = shift((0, bitmap));
             let test = self.asm.then(op::TO_X, 0, test);
             return self.test(word, op::IF_AT_LEAST, 32, no, test);
         }
-        let leaves: Vec<(u32, Node)> = bitmaps.into_iter().map(&mut shift).collect();
+        let leaves: Vec<(u32, Node)> = set.bitmaps.iter().copied().map(&mut shift).collect();
         // The shift must be below 32.
         let found = search(&mut self.asm, None, &Runs::of(leaves, no));
         let found = self.asm.then(op::SHIFT, 5, found);
@@ -304,10 +326,9 @@ impl Compiler<'_> {
             }
         }
         let others = self.request(request, &rest, yes, no);
-        groups.into_iter().fold(others, |next, (taken, mut numbers)| {
-            numbers.sort_unstable();
+        groups.into_iter().fold(others, |next, (taken, numbers)| {
             let these = self.request(request, &taken, yes, no);
-            self.member(fd, &numbers, these, next)
+            self.member(fd, &Set::of(Vec::new(), numbers), these, next)
         })
     }
 

@@ -5,21 +5,20 @@
 //! so that a process for which a step after them fails is ended: it would be neither as it was nor
 //! in capability mode.
 
-use std::collections::BTreeMap;
-
 use super::{
     bpf::Insn,
     broker::Broker,
     call, directories,
+    granted::policy,
     landlock::{Landlock, Rules, conflict},
     limit,
     open::{self, Mounts, Open},
-    policy::{Held, Kind, Object, Policy},
+    policy::{Held, Object, Policy},
     probe::{self, Filters},
     record::{self, Record},
     root::{Failure, Root},
 };
-use crate::{Containment, Entered, Error, Limits, Missing, Rights, sys::Request};
+use crate::{Containment, Entered, Error, Missing, Rights, sys::Request};
 
 /// What a lookup opens with these gets a descriptor, and so the ceiling.
 const OPENS: Rights = Rights::READ.union(Rights::WRITE);
@@ -74,9 +73,8 @@ pub(super) fn check(request: &Request, record: &Record) -> Result<Checked, Error
     pinned_stay(&policy, &open)?;
     no_wider(&policy, &open, &mut shortfalls)?;
     // Landlock would keep the process from signalling those that it has descriptors of.
-    let kills = |open: &Open| {
-        policy.held(open.number).limits.rights.contains(Rights::PDKILL) && open.process()
-    };
+    let kills =
+        |open: &Open| policy.limits(open.number).rights.contains(Rights::PDKILL) && open.process();
     let scoped = landlock.is_some_and(Landlock::scopes) && !open.iter().any(kills);
     policy.signal_scope = scoped || record.signal_scope;
 
@@ -178,69 +176,9 @@ fn end(what: &str, reason: &str) -> ! {
     std::process::abort();
 }
 
-/// What every number may be used for from here on.
-fn policy(request: &Request, record: &Record, open: &[Open]) -> Result<Policy, Error> {
-    let ceiling = request.ceiling.intersection(&record.ceiling);
-    let mut granted: BTreeMap<u32, Limits> = record
-        .numbers
-        .iter()
-        // What was granted before may exceed the ceiling of then, and not what is asked now.
-        .map(|(number, held)| (*number, held.limits.intersection(&request.ceiling)))
-        .collect();
-    for (fd, limits) in &request.grants {
-        let number = fd.cast_unsigned();
-        let has = record.limits(number);
-        if !has.contains(limits) {
-            return Err(Error::NotCapable {
-                descriptor: *fd,
-                asked: Box::new(limits.clone()),
-                has: Box::new(has.clone()),
-            });
-        }
-        granted.insert(number, limits.clone());
-    }
-    let open_at = |number: u32| {
-        let found = open.binary_search_by_key(&number, |open| open.number);
-        found.ok().map(|at| open[at])
-    };
-    let mut policy = Policy {
-        kind: Kind::Enter,
-        granted: BTreeMap::new(),
-        ceiling,
-        capability: true,
-        landlock: false,
-        directories: false,
-        arrives: false,
-        statable: false,
-        brokered: false,
-        signal_scope: false,
-        addressable: false,
-        reopens: false,
-        pid: std::process::id(),
-    };
-    policy.granted = granted
-        .into_iter()
-        .filter(|(_, limits)| *limits != policy.ceiling)
-        .map(|(number, limits)| {
-            // Only what is pinned keeps its number, so that what is known of it stays true.
-            let open = open_at(number).filter(|_| policy.pinned(&limits));
-            let object = open.map(|open| open.object(limits.rights));
-            let contained = record.numbers.get(&number).is_some_and(|held| held.object.contained);
-            let object = Object { contained, ..object.unwrap_or_default() };
-            (number, Held { limits, object })
-        })
-        .collect();
-    let narrow = |open: &Open| policy.narrow(&policy.held(open.number).limits);
-    policy.reopens = open::some_unmounted(open.iter().copied().filter(narrow));
-    policy.addressable = open
-        .iter()
-        .any(|open| !policy.pinned(&policy.held(open.number).limits) && open.addressable());
-    Ok(policy)
-}
-
 /// Whether a descriptor is of use only where Landlock holds lookups, and by which right.
 fn needs_landlock(policy: &Policy, open: Open) -> Option<Rights> {
-    let rights = policy.held(open.number).limits.rights;
+    let rights = policy.limits(open.number).rights;
     if open.directory() && rights.contains(Rights::LOOKUP) {
         return Some(Rights::LOOKUP);
     }
@@ -433,7 +371,7 @@ fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
         return Ok(());
     }
     for open in open {
-        let limits = &policy.held(open.number).limits;
+        let limits = policy.limits(open.number);
         if !limits.rights.contains(Rights::FEXECVE) && open.executable_memory() {
             return Err(Error::Unenforceable {
                 what: format!("`{limits}` on descriptor {}", open.number),
@@ -457,7 +395,7 @@ fn pinned_stay(policy: &Policy, open: &[Open]) -> Result<(), Error> {
 /// What comes out of a descriptor gets the ceiling, which must not be more than it has.
 fn no_wider(policy: &Policy, open: &[Open], shortfalls: &mut Shortfalls) -> Result<(), Error> {
     for open in open {
-        let limits = &policy.held(open.number).limits;
+        let limits = policy.limits(open.number);
         let opens = open.directory()
             && limits.rights.contains(Rights::LOOKUP)
             && limits.rights.intersects(OPENS);
@@ -490,7 +428,7 @@ fn beneath(
     let rules = Rules::new(landlock, scoped)?;
     let mut passed: Vec<(Open, Rights)> = open
         .iter()
-        .map(|open| (*open, policy.held(open.number).limits.rights))
+        .map(|open| (*open, policy.limits(open.number).rights))
         .filter(|(open, rights)| {
             if open.directory() {
                 rights.contains(Rights::LOOKUP)

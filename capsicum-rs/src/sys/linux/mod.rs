@@ -14,6 +14,7 @@ mod confine;
 mod directories;
 mod enter;
 mod explain;
+mod granted;
 mod landlock;
 mod limit;
 mod mounts;

@@ -6,7 +6,10 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Read},
-    os::{fd::AsRawFd, unix::ffi::OsStringExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -28,7 +31,7 @@ pub(super) struct Mounts {
     beneath: RefCell<BTreeMap<u64, Option<Rc<[PathBuf]>>>>,
     table: OnceCell<Table>,
     /// `/proc/self/fd`.
-    links: OnceCell<File>,
+    links: OnceCell<OwnedFd>,
 }
 
 /// The whole of `/proc/self/mountinfo`.
@@ -162,10 +165,10 @@ impl Mounts {
             return None;
         }
         let path = self.path(number).unwrap_or_default();
-        if !path.is_absolute() {
+        if !path.as_os_str().as_bytes().starts_with(b"/") {
             return Some("its path cannot be known".to_owned());
         }
-        let point = points.iter().find(|point| point.starts_with(&path))?;
+        let point = points.iter().find(|point| is_beneath(point, &path))?;
         Some(format!(
             "procfs is mounted beneath it, on {}, and its links lead to every descriptor",
             point.display()
@@ -177,7 +180,7 @@ impl Mounts {
         let links = if let Some(links) = self.links.get() {
             links
         } else {
-            let opened = File::open("/proc/self/fd")?;
+            let opened = call::open(c"/proc/self/fd")?;
             self.links.get_or_init(|| opened)
         };
         match call::link_at(links.as_raw_fd(), number) {
@@ -201,6 +204,14 @@ impl Mounts {
              known"
             .to_owned())
     }
+}
+
+/// Whether a mount point is a directory or beneath it: absolute paths as the kernel writes them. `Path`
+/// would take them apart name by name, at several times the cost.
+fn is_beneath(point: &Path, directory: &Path) -> bool {
+    let directory = directory.as_os_str().as_bytes();
+    let rest = point.as_os_str().as_bytes().strip_prefix(directory);
+    directory == b"/" || rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
 /// mountinfo writes space, tab, newline and backslash as three octal digits.
@@ -237,6 +248,15 @@ mod tests {
         let ids: Vec<u64> = mounts.mounts.iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [22, 23]);
         assert_eq!(mounts.procfs, [PathBuf::from("/my root/proc")]);
+    }
+
+    #[test]
+    fn a_mount_point_is_beneath_whole_names_only() {
+        let beneath = |point: &str, of: &str| is_beneath(Path::new(point), Path::new(of));
+        assert!(beneath("/proc", "/") && beneath("/proc", "/proc") && beneath("/a/proc", "/a"));
+        assert!(beneath("/", "/"));
+        assert!(!beneath("/proc", "/pro") && !beneath("/proc", "/proc/self"));
+        assert!(!beneath("/ab/proc", "/a") && !beneath("/", "/a"));
     }
 
     #[test]

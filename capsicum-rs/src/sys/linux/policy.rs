@@ -128,6 +128,11 @@ impl Policy {
         self.refuse(Refusal::Missing)
     }
 
+    /// The limits of a number.
+    pub(super) fn limits(&self, number: u32) -> &Limits {
+        self.granted.get(&number).map_or(&self.ceiling, |held| &held.limits)
+    }
+
     /// What a number may be used for; the ceiling knows nothing of its objects.
     pub(super) fn held(&self, number: u32) -> Held {
         self.granted.get(&number).cloned().unwrap_or_else(|| self.rest())

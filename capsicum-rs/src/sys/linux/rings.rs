@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use super::{
@@ -36,14 +36,14 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
             }
         }
     }
-    let mut maps = File::open("/proc/self/maps").map_err(|error| Error::Unenforceable {
+    let maps = call::open(c"/proc/self/maps").map_err(|error| Error::Unenforceable {
         what: "capability mode without rings of io_uring".to_owned(),
         reason: format!("they cannot be looked for: /proc/self/maps: {error}; mount procfs"),
     })?;
     let mapped = match queried(&maps) {
         Ok(mapped) => mapped,
         // A kernel before 6.11.
-        Err(_) => read(&mut maps).map_err(failed("/proc/self/maps"))?,
+        Err(_) => read(maps.into()).map_err(failed("/proc/self/maps"))?,
     };
     if mapped {
         return Err(ring("capability mode with a mapped ring".to_owned()));
@@ -52,7 +52,7 @@ pub(super) fn no_rings(open: &[Open]) -> Result<(), Error> {
 }
 
 /// Whether a ring is mapped, by asking for the shared mappings of files one after the other.
-fn queried(maps: &File) -> io::Result<bool> {
+fn queried(maps: &OwnedFd) -> io::Result<bool> {
     let maps = maps.as_raw_fd();
     let mut address = 0;
     while let Some(mapping) = call::mapping(maps, address)? {
@@ -74,7 +74,7 @@ fn queried(maps: &File) -> io::Result<bool> {
 }
 
 /// Whether a ring is mapped, by the text.
-fn read(maps: &mut File) -> io::Result<bool> {
+fn read(mut maps: File) -> io::Result<bool> {
     // Files of procfs state no size, and what reads them without one does so in many bits.
     let mut text = Vec::with_capacity(1 << 15);
     maps.read_to_end(&mut text)?;
@@ -92,14 +92,14 @@ fn works_for_a_ring(stat: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+    use std::os::fd::{FromRawFd, RawFd};
 
     use super::*;
 
     #[test]
     fn a_ring_that_is_only_mapped_is_found_both_ways() {
-        let maps = || File::open("/proc/self/maps").expect("procfs");
-        assert!(!read(&mut maps()).expect("maps"), "no ring is mapped yet");
+        let maps = || call::open(c"/proc/self/maps").expect("procfs");
+        assert!(!read(maps().into()).expect("maps"), "no ring is mapped yet");
         // `struct io_uring_params`.
         let mut parameters = [0_u32; 30];
         // SAFETY: the kernel reads and writes the parameters, which are that long.
@@ -116,7 +116,7 @@ mod tests {
         let at = unsafe { libc::mmap(null, 64, mode, libc::MAP_SHARED, ring.as_raw_fd(), 0) };
         assert_ne!(at, libc::MAP_FAILED, "{}", io::Error::last_os_error());
         drop(ring);
-        assert!(read(&mut maps()).expect("maps"));
+        assert!(read(maps().into()).expect("maps"));
         match queried(&maps()) {
             Ok(mapped) => assert!(mapped),
             Err(error) => println!("SKIPPED: PROCMAP_QUERY (Linux 6.11): {error}"),

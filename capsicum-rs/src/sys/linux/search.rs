@@ -2,7 +2,7 @@
 
 use super::{
     bpf::{Assembler, Node, op},
-    rule::Rule,
+    rule::{Rule, Step},
 };
 
 /// The numbers from one on that lead to the same node, up to those of the next run.
@@ -47,11 +47,6 @@ impl Runs {
             Some(last) if last.node == run.node => last.to = run.to,
             _ => self.0.push(run),
         }
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -131,7 +126,7 @@ fn halve(asm: &mut Assembler, word: Option<u32>, stretches: &[(u32, Node)]) -> N
 
 /// The rules that are compiled already, by where they are: rows share them.
 pub(super) struct Compiled {
-    rules: Vec<(Rule, Node)>,
+    rules: Vec<(*const Step, Node)>,
     /// At the hash of each, or behind it: its place, and one more.
     known: [u8; 512],
 }
@@ -149,7 +144,7 @@ impl Compiled {
         let mut at = rule.as_ptr().addr().wrapping_mul(0x9e37_79b9) >> 12 & mask;
         while let Some(place) = self.known[at].checked_sub(1) {
             let (known, node) = self.rules[usize::from(place)];
-            if std::ptr::eq(known, rule) {
+            if known == rule.as_ptr() {
                 return node;
             }
             at = (at + 1) & mask;
@@ -158,7 +153,7 @@ impl Compiled {
         // Of more, should there ever be so many, the last ones are compiled again.
         if let Ok(place) = u8::try_from(self.rules.len() + 1) {
             self.known[at] = place;
-            self.rules.push((rule, node));
+            self.rules.push((rule.as_ptr(), node));
         }
         node
     }

@@ -10,22 +10,31 @@ use std::{
 };
 
 use super::{super::syscalls::table, *};
+use crate::Containment;
 
 /// The first number that is granted.
 const FIRST: u32 = 3;
 
 /// Directories, files and sockets as the bench package grants them: in no order after the first
 /// four, so that no two words of a bitmap are the same by design.
-fn typical(grants: u32, landlock: bool) -> Policy {
+fn typical(grants: u32, level: Containment) -> Policy {
     let mut policy = policy(Kind::Enter, Rights::NONE);
+    let landlock = level >= Containment::Landlock;
     policy.landlock = landlock;
     policy.signal_scope = landlock;
+    policy.directories = level == Containment::Directories;
+    // The third is a socket.
+    policy.arrives = policy.directories && grants > 2;
+    policy.statable = policy.directories && !policy.arrives;
+    let contained = policy.directories;
     (0..grants).fold(policy, |policy, index| {
         let number = FIRST + index;
         let directory = Rights::READ | Rights::FSTAT;
         let kind = if index < 4 { index } else { index.wrapping_mul(0x9e37_79b9) >> 28 & 3 };
         match kind {
-            0 if landlock => policy.grant(number, directory | Rights::LOOKUP),
+            0 if landlock => policy
+                .grant(number, directory | Rights::LOOKUP)
+                .known(number, Object { contained, known: true, ..Object::default() }),
             0 => policy.grant(number, directory),
             1 => policy.grant(number, Rights::READ | Rights::WRITE | Rights::SEEK | Rights::FSTAT),
             _ => policy
@@ -86,15 +95,18 @@ fn compile_time(policy: &Policy) -> Duration {
     (0..20).map(once).min().unwrap_or_default()
 }
 
-fn print_program(level: &str, grants: u32, policy: &Policy, program: &[Insn]) {
+fn print_program(level: Containment, grants: u32) -> Vec<Insn> {
+    let policy = typical(grants, level);
+    let program = compile(&policy, Arch::HOST);
     let mut code = String::new();
-    for Insn { code: op, jt, jf, k } in program {
+    for Insn { code: op, jt, jf, k } in &program {
         let comma = if code.is_empty() { "" } else { "," };
         write!(code, "{comma}{op:x}:{jt:x}:{jf:x}:{k:x}").expect("a string takes everything");
     }
     println!("figure program {level} {grants} {code}");
-    let micros = compile_time(policy).as_secs_f64() * 1e6;
+    let micros = compile_time(&policy).as_secs_f64() * 1e6;
     println!("figure compile {level} {grants} {micros:.1}");
+    program
 }
 
 #[test]
@@ -102,12 +114,10 @@ fn what_a_call_costs_hardly_grows_with_the_grants() {
     println!();
     let mut costs = Vec::new();
     for grants in [1, 4, 16, 64, 256] {
-        let policy = typical(grants, true);
-        let program = compile(&policy, Arch::HOST);
-        print_program("Landlock", grants, &policy, &program);
+        let program = print_program(Containment::Landlock, grants);
         costs.push((grants, program.len(), worst(&program, grants), typically(&program)));
-        let policy = typical(grants, false);
-        print_program("Descriptors", grants, &policy, &compile(&policy, Arch::HOST));
+        print_program(Containment::Descriptors, grants);
+        print_program(Containment::Directories, grants);
     }
     println!("{:>8} {:>8} {:>8} {:>8}", "grants", "length", "worst", "typical");
     for (grants, length, worst, typical) in &costs {
@@ -125,7 +135,7 @@ fn what_a_call_costs_hardly_grows_with_the_grants() {
 #[test]
 fn every_call_is_decided_with_or_without_its_arguments() {
     println!();
-    let program = compile(&typical(4, true), Arch::HOST);
+    let program = compile(&typical(4, Containment::Landlock), Arch::HOST);
     let of = |number, args| run(&program, &Call { arch: Arch::HOST.audit(), number, args });
     let mut free = 0;
     for number in table().filter_map(|row| row.number(Arch::HOST)) {
