@@ -67,6 +67,7 @@ fn spawn() -> Result<Compartment, sandbox_spawn::Error> {
     Compartment::builder("reader").ceiling(Rights::READ | Rights::FSTAT).spawn()
 }
 
+type Case = (&'static str, fn() -> Outcome);
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn ensure(condition: bool, otherwise: impl Into<String>) -> Outcome {
@@ -108,7 +109,7 @@ fn pool() -> Outcome {
         .deadline(Duration::from_secs(20))
         .back_off(Duration::from_millis(1), Duration::from_millis(10))
         .build();
-    let died = pool.call(|reader| reader.abort());
+    let died = pool.call(ReaderClient::abort);
     ensure(died.is_err(), "an aborted call was answered")?;
     for _ in 0..20 {
         let opened = pool.call(|reader| reader.opens("/etc/passwd".to_owned()))?;
@@ -122,7 +123,7 @@ fn main() -> ExitCode {
         eprintln!("services: {error}");
         return ExitCode::FAILURE;
     }
-    let cases: [(&str, fn() -> Outcome); 3] = [
+    let cases: [Case; 3] = [
         ("a_service_in_a_compartment_answers_with_its_grants_alone", calls),
         ("a_service_that_dies_says_how", death),
         ("a_pool_of_compartments_goes_on_after_a_death", pool),
