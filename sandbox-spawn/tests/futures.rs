@@ -2,17 +2,14 @@
 
 mod support;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use capsicum_channel::{Error, Frames};
 use sandbox_spawn::{
     CallError,
     call::{AsyncClient, IN_FLIGHT},
 };
-use support::{Chance, Honest, LONG, WorkAsyncClient, WorkServer, call, free_numbers, kind, throw};
+use support::{Chance, Honest, LONG, WorkAsyncClient, WorkServer};
 use tokio::runtime::{Builder, Runtime};
 
 type Server<T> = thread::JoinHandle<T>;
@@ -25,14 +22,6 @@ fn honest() -> (WorkAsyncClient, Server<Result<(), Error>>) {
     let (here, there) = Frames::pair().expect("a pair");
     let server = thread::spawn(move || WorkServer::serve(there, Honest::default()));
     (WorkAsyncClient::named(here, "worker").expect("a runtime").within(LONG), server)
-}
-
-fn against<T: Send + 'static>(
-    server: impl FnOnce(&mut Frames) -> T + Send + 'static,
-) -> (WorkAsyncClient, Server<T>) {
-    let (here, mut there) = Frames::pair().expect("a pair");
-    let server = thread::spawn(move || server(&mut there));
-    (WorkAsyncClient::named(here, "hostile").expect("a runtime").within(LONG), server)
 }
 
 /// Within a runtime of one thread: whoever blocks blocks all.
@@ -173,44 +162,6 @@ fn many_tasks_on_many_threads_share_a_connection() {
             .collect();
         for task in tasks {
             tokio::time::timeout(LONG, task).await.expect("it hangs").expect("no panic");
-        }
-    });
-}
-
-#[test]
-fn a_hostile_server_harms_no_task() {
-    run(async || {
-        let before = free_numbers();
-        for attack in 0..5 {
-            let (client, server) = against(move |frames| {
-                let id = call(frames).expect("a call");
-                match attack {
-                    0 => drop(throw(frames, kind::REPLY, id + 1, &[0, 1], 0)),
-                    1 => drop(throw(frames, kind::REPLY, id, &[77], 0)),
-                    2 => drop(throw(frames, kind::REPLY, id, &[0, 1], 5)),
-                    3 => drop(throw(frames, kind::END, id, &[], 0)),
-                    // It goes.
-                    _ => return,
-                }
-                let _ = frames.receive(None);
-            });
-            let (one, two) = tokio::join!(client.add(1), client.add(2));
-            for result in [one, two] {
-                match (attack, result.expect_err("hostile")) {
-                    (0..4, CallError::Protocol { .. }) | (4, CallError::Closed { .. }) => {}
-                    other => panic!("{other:?}"),
-                }
-            }
-            drop(client);
-            tokio::task::spawn_blocking(|| server.join().expect("no panic"))
-                .await
-                .expect("no panic");
-        }
-        // The task that receives is ended by the runtime, soon.
-        let deadline = Instant::now() + LONG;
-        while free_numbers() != before {
-            assert!(Instant::now() < deadline, "something was left open");
-            tokio::task::yield_now().await;
         }
     });
 }
