@@ -41,10 +41,11 @@ impl Broker {
     pub(super) fn start() -> Result<Self, Error> {
         let failed = |what: &str, error| Error::system(format!("the broker: {what}"), error);
         let page = Page::new().map_err(|error| failed("mmap", error))?;
+        let parent = std::process::id().cast_signed();
         let pid = notify::fork_with_these_descriptors().map_err(|error| failed("clone", error))?;
         if pid == 0 {
             notify::stand_alone(c"capsicum-broker");
-            serve(&page);
+            serve(&page, parent);
             call::exit(0);
         }
         notify::may_be_looked_at_by(pid);
@@ -84,10 +85,9 @@ impl Drop for Broker {
     }
 }
 
-/// The broker's life.
-fn serve(page: &Page) {
+/// The broker's life. The parent may have ended before it begins.
+fn serve(page: &Page, parent: libc::pid_t) {
     let [told, said] = page.words();
-    let parent = call::parent();
     let number = loop {
         match told.load(SeqCst) {
             NOT_YET if call::parent() != parent => return,

@@ -61,14 +61,26 @@ pub(in super::super) fn wake(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
-/// clone(2) as fork(2), but with these descriptors; there is no signal at the child's end.
+/// clone(2) as fork(2), but with these descriptors; there is no signal at the child's end. To the
+/// child comes no signal either, but SIGKILL: it has the caller's handlers.
 pub(in super::super) fn fork_with_these_descriptors() -> io::Result<libc::pid_t> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset fills the set, and the kernel reads it and fills the other.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
     // SAFETY: without CLONE_VM the child has a copy of everything else and goes on as after fork;
     // the callers have one thread, so that the child may do whatever the parent may.
     let pid = check(unsafe {
         libc::syscall(libc::SYS_clone, libc::CLONE_FILES, 0_usize, 0_usize, 0_usize, 0_usize)
-    })?;
-    libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidData.into())
+    });
+    if !matches!(pid, Ok(0)) {
+        // SAFETY: filled by the call above, which cannot fail with these arguments.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    }
+    libc::pid_t::try_from(pid?).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Whether a child of [`fork_with_these_descriptors`] has ended.
@@ -92,15 +104,15 @@ pub(in super::super) fn keep_only(number: RawFd) -> io::Result<()> {
     close(number + 1, u32::MAX)
 }
 
-/// Nothing but SIGKILL ends this process, and no group or session of the caller's has it.
+/// Nobody else looks at this process's memory, which has a copy of the caller's; no group or session
+/// of the caller's has it, and it keeps no directory of the caller's in use.
 pub(in super::super) fn stand_alone(name: &CStr) {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset fills the set, and the kernel reads it; the name is a string.
+    // SAFETY: the name and the path are strings; the option takes a number.
     unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
         libc::setsid();
         libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        libc::chdir(c"/".as_ptr());
     }
 }
 
