@@ -137,7 +137,8 @@ impl<'fd> Sandbox<'fd> {
     /// caller, and opens nothing for a process that has others; it ends when no process of the
     /// sandbox is left. If it is killed, such calls fail with `ENOSYS`. It costs a fork(2) to start.
     ///
-    /// It needs Linux 5.14, [`Containment::Landlock`] and one thread; what is missing is an error. On
+    /// It needs Linux 5.14, [`Containment::Landlock`], one thread, the procfs of the process's own
+    /// namespace, and that no other supervisor listens (a container's); what is missing is an error. On
     /// FreeBSD the kernel does all this, and there is no such process. See seccomp_unotify(2).
     pub fn broker(mut self) -> Self {
         self.broker = true;

@@ -6,13 +6,14 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::symlink,
     },
+    path::Path,
     time::{Duration, Instant},
 };
 
-use capsicum_rs::{Containment, Error, Rights, sandboxed};
+use capsicum_rs::{Containment, Error, Rights, Sandbox, sandboxed};
 
 use crate::{
-    harness::{Case, Done, Outcome, ensure, refused, works},
+    harness::{Case, Done, Outcome, ensure, in_fork, refused, works},
     level, raw,
     raw::{ECAPMODE, ENOTCAPABLE},
     scene::{CONTENT, Scene},
@@ -26,6 +27,33 @@ const WRITING: Rights = READING
     .union(Rights::FCNTL);
 
 pub(crate) fn cases() -> Vec<Case> {
+    answers().into_iter().chain(lives()).collect()
+}
+
+/// When there is a broker.
+fn lives() -> Vec<Case> {
+    vec![
+        Case::new("a broker ends with the last process of its sandbox", ends),
+        Case::new("where another supervisor listens there is no broker", |scene| {
+            let _listener = works("seccomp", raw::supervise())?;
+            without_broker(scene, "supervisor of its own")
+        }),
+        Case::new("where procfs is another namespace's there is no broker", |scene| {
+            // An ordinary user gets others in a user namespace alone.
+            let namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWUSER;
+            let call = [raw::Arg::Int(namespaces.into())];
+            if let Err(error) = raw::syscall(libc::SYS_unshare, &call) {
+                return Ok(Done::Skipped(format!("no process namespace: {error}")));
+            }
+            refuses(scene, level::sandbox(), "process namespace")?;
+            // The first process of the new one has another number in procfs.
+            in_fork(|| without_broker(scene, "process namespace"))
+        }),
+    ]
+}
+
+/// What it answers.
+fn answers() -> Vec<Case> {
     vec![
         case("a broker opens what is beneath a directory that arrives", READING, |world| {
             let file = works("openat", world.open(c"file", libc::O_RDONLY))?;
@@ -102,8 +130,49 @@ pub(crate) fn cases() -> Vec<Case> {
             let long = works("path", std::ffi::CString::new(long))?;
             refused("openat", world.open(&long, libc::O_RDONLY), &[libc::ENAMETOOLONG])
         }),
-        Case::new("a broker ends with the last process of its sandbox", ends),
+        case("a broker opens nothing for other users or other capabilities", READING, others),
     ]
+}
+
+/// Entering with a broker is an error that gives the reason; with best effort it is said to be
+/// missing.
+fn without_broker(scene: &Scene, why: &str) -> Outcome {
+    refuses(scene, level::sandbox(), why)?;
+    if scene.level == Containment::Descriptors {
+        return Ok(Done::Otherwise("a broker needs Landlock".to_owned()));
+    }
+    let entered = works("enter", Sandbox::new().broker().best_effort().enter())?;
+    let of_broker = entered.missing.iter().find(|missing| missing.what == "a broker");
+    ensure(of_broker.is_some_and(|missing| missing.reason.contains(why)), format!("{entered:?}"))
+        .map(|()| Done::Held)
+}
+
+fn refuses(scene: &Scene, sandbox: Sandbox<'_>, why: &str) -> Result<(), String> {
+    let why = if scene.level == Containment::Descriptors { "Landlock" } else { why };
+    match sandbox.broker().enter() {
+        Err(Error::Unenforceable { what, reason }) => {
+            ensure(what == "a broker" && reason.contains(why), format!("{what}: {reason}"))?;
+        }
+        other => return Err(format!("{other:?}")),
+    }
+    ensure(!sandboxed(), "in capability mode after an error")
+}
+
+/// A process that has given something up gets nothing from the broker, which has not.
+fn others(world: &World) -> Result<(), String> {
+    if raw::ids().0 != 0 {
+        return Ok(());
+    }
+    let changes: [fn() -> io::Result<i64>; 2] =
+        [|| raw::set_capabilities(&[0; 6]), || raw::set_user(65534)];
+    for change in changes {
+        in_fork(|| {
+            works("giving up", change())?;
+            refused("openat", world.open(c"file", libc::O_RDONLY), &[libc::EPERM])
+                .map(|()| Done::Held)
+        })?;
+    }
+    works("openat", world.open(c"file", libc::O_RDONLY)).map(drop)
 }
 
 fn reads(file: &OwnedFd) -> Result<(), String> {
@@ -256,6 +325,16 @@ fn ends(scene: &Scene) -> Outcome {
     let found = until(|| !brokers(child.pid.cast_unsigned()).is_empty() || ended(child.pid));
     ensure(found, "it neither has a broker nor ended")?;
     let broker = brokers(child.pid.cast_unsigned());
+    for broker in &broker {
+        // It has a copy of all that the sandboxed process had in memory.
+        if raw::ids().0 == 0 {
+            let at = works("cwd", fs::read_link(format!("/proc/{broker}/cwd")))?;
+            ensure(at == Path::new("/"), format!("it is in {}", at.display()))?;
+        } else {
+            let read = raw::read_memory_of(*broker, CONTENT.as_ptr());
+            refused("reading its memory", read, &[libc::EPERM])?;
+        }
+    }
     drop(ours);
     let status = works("wait", raw::wait(child.pid))?;
     if scene.level == Containment::Descriptors {

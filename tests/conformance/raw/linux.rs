@@ -130,6 +130,32 @@ pub(crate) fn capabilities() -> io::Result<[u32; 6]> {
     Ok(sets)
 }
 
+/// capset(2) of all three sets.
+pub(crate) fn set_capabilities(sets: &[u32; 6]) -> io::Result<i64> {
+    let header = [0x2008_0522_u32, 0];
+    // SAFETY: the kernel reads the header and, in this version, six words.
+    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) })
+}
+
+/// setresuid(2) of all three ids of this thread.
+pub(crate) fn set_user(uid: u32) -> io::Result<i64> {
+    let uid = Arg::Int(uid.into());
+    syscall(libc::SYS_setresuid, &[uid, uid, uid])
+}
+
+/// seccomp(2): a filter that allows everything, and its listener.
+pub(crate) fn supervise() -> io::Result<OwnedFd> {
+    let code = (libc::BPF_RET | libc::BPF_K) as u16;
+    let mut program = [libc::sock_filter { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
+    let filter = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
+    syscall(libc::SYS_prctl, &[Arg::Int(libc::PR_SET_NO_NEW_PRIVS.into()), Arg::Int(1)])?;
+    let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    // SAFETY: the program outlives the call; the kernel checks it.
+    let number =
+        check(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const filter) })?;
+    own(c_int::try_from(number).map_err(io::Error::other)?)
+}
+
 /// The flags of the mount that a descriptor is on: statvfs(3).
 pub(crate) fn mount_flags(fd: &impl AsRawFd) -> io::Result<u64> {
     // SAFETY: all zeroes is a valid `statvfs`.

@@ -74,15 +74,16 @@ pub(super) fn install_supervised(program: &[Insn]) -> io::Result<OwnedFd> {
     owned(installed?)
 }
 
-/// Whether [`install`] would work, in a child that ends at once. It has no exit signal, so that the
-/// caller's handler of SIGCHLD does not hear of it.
-pub(super) fn try_install(program: &[Insn]) -> io::Result<()> {
-    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; it makes
-    // system calls only, which is what a child of a threaded process may.
+/// Whether this would work, in a child that ends at once. It has no exit signal, so that the
+/// caller's handler of SIGCHLD does not hear of it. In a process with threads only [`install`] may be
+/// tried.
+pub(super) fn try_in_child(what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    // SAFETY: without CLONE_VM the child has a copy of everything and goes on as after fork; of a
+    // threaded process it makes system calls only, which is what its child may.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone, 0, 0_usize, 0_usize, 0_usize, 0_usize) })?;
     if pid == 0 {
-        let errno = install(program).err().map_or(0, |error| error.raw_os_error().unwrap_or(1));
+        let errno = what().err().map_or(0, |error| error.raw_os_error().unwrap_or(1));
         exit(u8::try_from(errno).unwrap_or(1));
     }
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidData)?;

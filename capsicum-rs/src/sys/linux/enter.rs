@@ -16,6 +16,7 @@ use super::{
     open::{self, Mounts, Open},
     policy::{Held, Kind, Object, Policy},
     probe::{self, Filters},
+    process,
     record::{self, Record},
     root::{Failure, Root},
 };
@@ -315,8 +316,12 @@ fn brokered(
         "it answers for lookups at the level Landlock, which is not to be had".to_owned()
     } else if open::threads()? > 1 {
         "it answers for one thread: enter before starting threads".to_owned()
+    } else if let Some(reason) = process::awaits_first().or_else(process::known_otherwise) {
+        reason
     } else if let Err(error) = call::action_available(libc::SECCOMP_RET_USER_NOTIF) {
         format!("the kernel's filters cannot notify it: {error}")
+    } else if let Err(error) = limit::try_listening() {
+        format!("{error}")
     } else {
         return Ok(true);
     };

@@ -45,7 +45,22 @@ pub(super) fn try_out(program: &[Insn]) -> Result<(), Error> {
     if let Some(reason) = process::awaits_first() {
         return Err(Error::Unenforceable { what: "one more filter".to_owned(), reason });
     }
-    call::try_install(program).map_err(|error| refused(&error))
+    call::try_in_child(|| call::install(program)).map_err(|error| refused(&error))
+}
+
+/// Tries in a child whether the kernel would take a listener after the filters that the process has:
+/// along all of them it knows one. A process without any filter has none.
+pub(super) fn try_listening() -> Result<(), Error> {
+    if call::prctl(libc::PR_GET_SECCOMP.cast_unsigned(), 0).is_ok_and(|mode| mode == 0) {
+        return Ok(());
+    }
+    let code = op::RETURN;
+    let allowing = [Insn { code, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }];
+    call::try_in_child(|| {
+        call::prctl(libc::PR_SET_NO_NEW_PRIVS.cast_unsigned(), 1)?;
+        call::install_supervised(&allowing).map(drop)
+    })
+    .map_err(|error| not_listening(&error))
 }
 
 /// The program of a policy, if the kernel takes one of its length.
@@ -62,7 +77,12 @@ pub(super) fn install(program: &[Insn]) -> Result<(), Error> {
 
 /// Installs a program for the calling thread, after `no_new_privs`; where the listener is.
 pub(super) fn install_supervised(program: &[Insn]) -> Result<OwnedFd, Error> {
-    call::install_supervised(program).map_err(|error| match error.raw_os_error() {
+    call::install_supervised(program).map_err(|error| not_listening(&error))
+}
+
+/// Why the kernel did not take a filter with a listener.
+fn not_listening(error: &io::Error) -> Error {
+    match error.raw_os_error() {
         // The kernel knows one listener along all the filters of a process. `EPERM` is what an outer
         // filter of ours answers.
         Some(libc::EBUSY | libc::EPERM) => Error::Unenforceable {
@@ -72,8 +92,8 @@ pub(super) fn install_supervised(program: &[Insn]) -> Result<OwnedFd, Error> {
                  process: {error}"
             ),
         },
-        _ => refused(&error),
-    })
+        _ => refused(error),
+    }
 }
 
 /// Why the kernel did not take a filter.

@@ -38,6 +38,26 @@ pub(super) fn awaits_first() -> Option<String> {
     })
 }
 
+/// Why a process cannot be found in procfs by its id: `/proc` is that of another process namespace,
+/// where the id is another process's.
+pub(super) fn known_otherwise() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status");
+    let own = status.is_ok_and(|status| numbered(&status, std::process::id()));
+    (!own).then(|| {
+        "/proc shows the processes of another process namespace than the process's own: mount one \
+         of its own"
+            .to_owned()
+    })
+}
+
+/// `NSpid` has a number for each namespace from the procfs's down to that of the process; kernels
+/// without namespaces have no such line.
+pub(super) fn numbered(status: &str, own: u32) -> bool {
+    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let numbers = line("NSpid:").or_else(|| line("Pid:")).unwrap_or_default();
+    numbers.split_whitespace().eq([own.to_string().as_str()])
+}
+
 /// What a panic exits with, as the standard library's main does.
 const PANICKED: u8 = 101;
 
@@ -121,5 +141,22 @@ impl Child {
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_another_number_in_procfs_is_not_known_by_its_own() {
+        let status = |lines: &str| format!("Name:\tNSpid:\nPid:\t7\nPPid:\t1\n{lines}Umask:\t0\n");
+        assert!(numbered(&status("NSpid:\t7\n"), 7));
+        assert!(numbered(&status(""), 7));
+        for (lines, own) in [("", 8), ("NSpid:\t7\t7\n", 7), ("NSpid:\t7\t1\n", 1)] {
+            assert!(!numbered(&status(lines), own), "{lines:?} {own}");
+        }
+        assert!(!numbered("", 7));
+        assert_eq!(known_otherwise(), None);
     }
 }

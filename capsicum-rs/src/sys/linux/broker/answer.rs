@@ -13,6 +13,7 @@ use super::super::{
         self,
         notify::{self, Notice},
     },
+    process,
 };
 
 /// `PATH_MAX`, the zero at the end included.
@@ -50,7 +51,9 @@ impl Answers {
         let processes = OwnedFd::from(File::open("/proc").ok()?);
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let authority = Authority::of(&status);
-        (authority.0.len() == 4).then_some(Self { listener, processes, authority })
+        // Otherwise the id of a caller is another process's there.
+        let own = process::numbered(&status, std::process::id());
+        (own && authority.0.len() == 4).then_some(Self { listener, processes, authority })
     }
 
     /// Answers until no process is left to ask.
