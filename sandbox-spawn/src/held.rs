@@ -77,8 +77,10 @@ impl Compartment {
     ///     u8::from(AdderServer::serve(inside.into_frames(), Sum).is_err())
     /// }
     ///
+    /// const WORKERS: &[Worker] = &[Worker::new("adder", adder)];
+    ///
     /// fn main() -> Result<(), Box<dyn std::error::Error>> {
-    ///     sandbox_spawn::init(&[Worker::new("adder", adder)])?;
+    ///     sandbox_spawn::init(WORKERS)?;
     ///     let adder: AdderClient = Compartment::builder("adder").spawn()?.client();
     ///     assert_eq!(adder.add(1, 2)?, 3);
     ///     Ok(())
