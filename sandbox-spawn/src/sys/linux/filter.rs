@@ -38,6 +38,12 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
+/// The calls that are clone(2) in older words, where there are any.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[c_long] = &[];
+
 /// The program. Refused are:
 ///
 /// - prctl(2) `PR_SET_DUMPABLE`, and `PR_SET_PDEATHSIG` of another signal than `SIGKILL`;
@@ -56,13 +62,9 @@ fn program(processes: bool) -> Vec<sock_filter> {
         instruction(RETURN, REFUSE),
         instruction(RETURN, ALLOW),
     ];
-    let mut refused = vec![libc::SYS_setsid, libc::SYS_setpgid];
-    #[cfg(target_arch = "x86_64")]
-    if !processes {
-        refused.extend([libc::SYS_fork, libc::SYS_vfork]);
-    }
-    for call in refused {
-        program.push(compare(EQUAL, number(call), 0, 1));
+    let forks: &[c_long] = if processes { &[] } else { FORKS };
+    for call in [libc::SYS_setsid, libc::SYS_setpgid].iter().chain(forks) {
+        program.push(compare(EQUAL, number(*call), 0, 1));
         program.push(instruction(RETURN, REFUSE));
     }
     if !processes {
