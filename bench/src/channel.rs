@@ -73,7 +73,7 @@ pub(crate) fn compare(
     println!("\n{title}, {rounds} rounds\n");
     let base: Vec<(f64, f64)> =
         all[..bases].iter().map(|base| (median(&base.times), least(&base.times))).collect();
-    let mut header = vec!["".to_owned(), "median".to_owned(), "min".to_owned()];
+    let mut header = vec![String::new(), "median".to_owned(), "min".to_owned()];
     for of in &all[..bases] {
         header.extend([format!("÷ {}", of.name), "by min".to_owned()]);
     }
@@ -298,6 +298,9 @@ fn descriptors() -> Result<Vec<Contender>> {
     Ok(vec![raw, ours, theirs])
 }
 
+/// Makes a large value of bytes.
+type Maker = Box<dyn FnMut(&[u8]) -> Result<Large>>;
+
 /// What is sent for large values.
 #[derive(Serialize, Deserialize)]
 enum Large {
@@ -353,7 +356,7 @@ fn large() -> Result<Vec<Contender>> {
         std::hint::black_box(std::hint::black_box(&from).clone());
         Ok(1)
     });
-    let ours = |name, mut make: Box<dyn FnMut(&[u8]) -> Result<Large>>| -> Result<Contender> {
+    let ours = |name, mut make: Maker| -> Result<Contender> {
         let (mut one, other) = Channel::<Large, u64>::pair()?;
         let child = sys::start(move || large_peer(other))?;
         let (from, hangup) = (source(), Hangup::on(&one)?);

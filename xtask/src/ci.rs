@@ -89,6 +89,12 @@ impl Stage {
                 let mut cargo = workspace.cargo();
                 cargo.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
                 command::run(cargo.args(["--", "-D", "warnings"]))?;
+                // A workspace of its own, with a lock file that nothing else keeps up.
+                let mut bench = workspace.cargo();
+                bench.current_dir(workspace.root.join("bench"));
+                bench.env("CARGO_TARGET_DIR", workspace.target.join("bench"));
+                bench.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]);
+                command::run(&mut bench)?;
             }
             Self::Test => return test::stage(workspace).map(Some),
             Self::Matrix => matrix::check(workspace)?,
