@@ -56,7 +56,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A system call failed.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {}", capsicum_rs::describe(source))]
     System {
         /// The call.
         operation: &'static str,
