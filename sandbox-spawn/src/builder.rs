@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Compartment, End, Error, Process, capture, init, keeper, start,
-    task::{self, MOST_GRANTS, Settings, Task},
+    task::{self, Grant, MOST_GRANTS, Settings, Task},
     worker,
 };
 
@@ -120,16 +120,78 @@ impl Builder {
 
     /// Gives the worker this descriptor with these limits, under this name. At most 56 can be given.
     pub fn grant(
-        mut self,
+        self,
         name: &str,
         descriptor: impl Into<OwnedFd>,
         limits: impl Into<Limits>,
     ) -> Self {
-        if self.settings.grants.iter().any(|(other, _)| other == name) {
+        self.give(name, descriptor.into(), limits.into(), false)
+    }
+
+    /// Gives the worker this end of a channel under this name, with what it needs to use it: the
+    /// other end may be another worker's, which so can be called, and passed descriptors.
+    ///
+    /// The worker finds it as [`Inside::channel`](crate::Inside::channel), and may send and receive
+    /// with descriptors and deadlines: [`Frames::RIGHTS`], what its ceiling has, and shutdown(2).
+    /// On Linux sending descriptors takes more than that: no other grant may lack what the ceiling
+    /// has. The caps are the default ones, unless the worker sets others.
+    ///
+    /// ```
+    /// use capsicum_channel::Frames;
+    /// use sandbox_spawn::{Compartment, Inside, Worker, service};
+    ///
+    /// #[service]
+    /// trait Doubler {
+    ///     fn double(&mut self, number: u32) -> u32;
+    /// }
+    ///
+    /// struct Plain;
+    ///
+    /// impl Doubler for Plain {
+    ///     fn double(&mut self, number: u32) -> u32 {
+    ///         2 * number
+    ///     }
+    /// }
+    ///
+    /// fn doubles(mut inside: Inside) -> u8 {
+    ///     let Ok(calls) = inside.channel::<Frames>("calls") else { return 1 };
+    ///     u8::from(DoublerServer::serve(calls, Plain).is_err())
+    /// }
+    ///
+    /// /// Has no socket to the program but its own, and one to the other worker.
+    /// fn quadruples(mut inside: Inside) -> u8 {
+    ///     let Ok(calls) = inside.channel("doubler") else { return 1 };
+    ///     let doubler = DoublerClient::named(calls, "doubles");
+    ///     match doubler.double(10).and_then(|twenty| doubler.double(twenty)) {
+    ///         Ok(40) => 0,
+    ///         _ => 2,
+    ///     }
+    /// }
+    ///
+    /// const WORKERS: &[Worker] =
+    ///     &[Worker::new("doubles", doubles), Worker::new("quadruples", quadruples)];
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     sandbox_spawn::init(WORKERS)?;
+    ///     let (one, other) = Frames::pair()?;
+    ///     let _doubles = Compartment::builder("doubles").channel("calls", one).spawn()?;
+    ///     let mut quadruples =
+    ///         Compartment::builder("quadruples").channel("doubler", other).spawn()?;
+    ///     assert!(quadruples.wait()?.success());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn channel(self, name: &str, end: impl Into<OwnedFd>) -> Self {
+        // What it is limited to is known once the ceiling is.
+        self.give(name, end.into(), Limits::NONE, true)
+    }
+
+    fn give(mut self, name: &str, descriptor: OwnedFd, limits: Limits, channel: bool) -> Self {
+        if self.settings.grants.iter().any(|other| other.name == name) {
             self.mistake = Some(format!("two grants are named `{name}`"));
         }
-        self.settings.grants.push((name.to_owned(), limits.into().into()));
-        self.grants.push(Arc::new(descriptor.into()));
+        self.settings.grants.push(Grant { name: name.to_owned(), limits: limits.into(), channel });
+        self.grants.push(Arc::new(descriptor));
         self
     }
 
@@ -286,6 +348,7 @@ impl Builder {
         settings.execute = self.start == Start::Exec;
         settings.has_stderr = self.stderr != Stderr::Null;
         settings.inherits_stderr = self.stderr == Stderr::Inherit;
+        settings.limit_channels();
         let mut descriptors = vec![socket];
         for descriptor in self.grants.iter().chain(&self.directory) {
             descriptors.push(descriptor.try_clone()?);

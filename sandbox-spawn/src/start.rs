@@ -7,7 +7,7 @@ use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
     Inside, Worker, sys,
-    task::{self, Level, Settings, Task},
+    task::{self, Grant, Level, Settings, Task},
     worker,
 };
 
@@ -38,8 +38,8 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     if tell(&mut frames, &answer).is_err() {
         return NOT_RUN;
     }
-    let Some(Ready { worker, grants, containment }) = ready else { return NOT_RUN };
-    worker.run(Inside { name: worker.name(), frames, grants, containment })
+    let Some(Ready { worker, grants, channels, containment }) = ready else { return NOT_RUN };
+    worker.run(Inside { name: worker.name(), frames, grants, channels, containment })
 }
 
 /// The first frame that a worker sends.
@@ -77,6 +77,7 @@ fn arrange(
 struct Ready {
     worker: &'static Worker,
     grants: BTreeMap<String, OwnedFd>,
+    channels: BTreeMap<String, Frames>,
     containment: Containment,
 }
 
@@ -99,10 +100,18 @@ fn prepare(
     }
     sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
 
-    let names = settings.grants.iter();
-    let grants: BTreeMap<String, OwnedFd> =
-        names.map(|(name, _)| name.clone()).zip(descriptors).collect();
-    let entered = enter(settings, frames, &grants)?;
+    let (mut grants, mut channels) = (BTreeMap::new(), BTreeMap::new());
+    for (grant, descriptor) in settings.grants.iter().zip(descriptors) {
+        let name = grant.name.clone();
+        if grant.channel {
+            let failed = |error| format!("the channel `{name}`: {error}");
+            let channel = Frames::from_socket(descriptor).map_err(failed)?;
+            channels.insert(name, channel);
+        } else {
+            grants.insert(name, descriptor);
+        }
+    }
+    let entered = enter(settings, frames, &grants, &channels)?;
     if !capsicum_rs::sandboxed() {
         return Err("the kernel says that the process is not in capability mode".to_owned());
     }
@@ -114,13 +123,14 @@ fn prepare(
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
     sys::harden(settings.processes, settings.cores)?;
-    Ok(Ready { worker, grants, containment: entered })
+    Ok(Ready { worker, grants, channels, containment: entered })
 }
 
 fn enter(
     settings: &Settings,
     frames: &Frames,
     grants: &BTreeMap<String, OwnedFd>,
+    channels: &BTreeMap<String, Frames>,
 ) -> Result<Containment, String> {
     let ceiling = Limits::from(&settings.ceiling);
     // A grant with less than the ceiling would keep descriptors from being sent, on Linux.
@@ -135,9 +145,12 @@ fn enter(
         .grant(&stdin, own(Rights::READ))
         .grant(&stdout, own(Rights::WRITE))
         .grant(&stderr, writes);
-    for (name, limits) in &settings.grants {
-        let descriptor = grants.get(name).ok_or("a grant is missing")?;
-        sandbox = sandbox.grant(descriptor, limits);
+    for Grant { name, limits, .. } in &settings.grants {
+        sandbox = match (grants.get(name), channels.get(name)) {
+            (Some(descriptor), _) => sandbox.grant(descriptor, limits),
+            (_, Some(channel)) => sandbox.grant(channel, limits),
+            _ => return Err("a grant is missing".to_owned()),
+        };
     }
     if let Some(level) = settings.require {
         sandbox = sandbox.require(task::containment(level).ok_or("it is no level")?);

@@ -6,6 +6,7 @@
 //! failed, N skipped`.
 
 mod cases;
+mod channels;
 mod ends;
 mod raw;
 mod setting;
@@ -34,7 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const STARTS: [Start; 3] = [Start::Zygote, Start::Exec, Start::Fork];
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    cases::CASES.iter().chain(ends::CASES)
+    cases::CASES.iter().chain(ends::CASES).chain(channels::CASES)
 }
 
 fn main() -> ExitCode {
