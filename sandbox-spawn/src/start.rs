@@ -6,8 +6,8 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Worker, sys,
-    task::{self, Grant, Level, Settings, Task},
+    Inside, Worker, graph, sys,
+    task::{self, CHANNEL, Grant, Level, Settings, Task},
     worker,
 };
 
@@ -27,10 +27,12 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
     let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
-    let entered = frames
-        .set_caps(settings.caps())
-        .map_err(text)
-        .and_then(|()| prepare(&settings, descriptors, &frames, keeper, workers));
+    let control = settings.has_control.then(|| descriptors.remove(0));
+    let Ok(control) = control.map(Frames::from_socket).transpose() else { return NOT_RUN };
+    let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
+        prepare(&settings, descriptors, (&frames, control.as_ref()), keeper, workers)
+    });
+    graph::enter(control);
     let (answer, ready) = match entered {
         Ok(ready) => (task::level(ready.containment).ok_or_else(String::new), Some(ready)),
         Err(reason) => (Err(reason), None),
@@ -67,7 +69,7 @@ fn arrange(
     descriptors: Vec<OwnedFd>,
     keeper: u32,
 ) -> std::io::Result<Vec<OwnedFd>> {
-    sys::leave_keeper(keeper, settings.processes)?;
+    sys::leave_keeper(keeper, settings.guarded())?;
     let mut descriptors = descriptors;
     let stderr = if settings.has_stderr { descriptors.pop() } else { None };
     sys::arrange(descriptors, FIRST, stderr)
@@ -85,7 +87,7 @@ struct Ready {
 fn prepare(
     settings: &Settings,
     mut descriptors: Vec<OwnedFd>,
-    frames: &Frames,
+    sockets: (&Frames, Option<&Frames>),
     keeper: u32,
     workers: &'static [Worker],
 ) -> Result<Ready, String> {
@@ -111,7 +113,7 @@ fn prepare(
             grants.insert(name, descriptor);
         }
     }
-    let entered = enter(settings, frames, &grants, &channels)?;
+    let entered = enter(settings, sockets, &grants, &channels)?;
     if !capsicum_rs::sandboxed() {
         return Err("the kernel says that the process is not in capability mode".to_owned());
     }
@@ -128,7 +130,7 @@ fn prepare(
 
 fn enter(
     settings: &Settings,
-    frames: &Frames,
+    (frames, control): (&Frames, Option<&Frames>),
     grants: &BTreeMap<String, OwnedFd>,
     channels: &BTreeMap<String, Frames>,
 ) -> Result<Containment, String> {
@@ -145,6 +147,9 @@ fn enter(
         .grant(&stdin, own(Rights::READ))
         .grant(&stdout, own(Rights::WRITE))
         .grant(&stderr, writes);
+    if let Some(control) = control {
+        sandbox = sandbox.grant(control, own(CHANNEL));
+    }
     for Grant { name, limits, .. } in &settings.grants {
         sandbox = match (grants.get(name), channels.get(name)) {
             (Some(descriptor), _) => sandbox.grant(descriptor, limits),
@@ -197,7 +202,7 @@ fn replace(
         return Err((Some(report), "the program's own file could not be opened".to_owned()));
     };
     task.settings.execute = false;
-    let processes = task.settings.processes;
+    let guarded = task.settings.guarded();
     // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
@@ -209,7 +214,7 @@ fn replace(
         Ok(there) => OwnedFd::from(there),
         Err(error) => return Err((Some(report), text(error))),
     };
-    if let Err(error) = sys::leave_keeper(keeper, processes) {
+    if let Err(error) = sys::leave_keeper(keeper, guarded) {
         return Err((Some(report), text(error)));
     }
     // Only the socket that the task is in stays open for the program.

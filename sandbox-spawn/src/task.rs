@@ -6,7 +6,7 @@ use capsicum_channel::{Caps, Error, Frame, Frames, Handle};
 use capsicum_rs::{Containment, Limits, Rights};
 use serde::{Deserialize, Serialize};
 
-use crate::{bounds::Bounds, builder::Resource};
+use crate::{bounds::Bounds, builder::Resource, graph::Starts};
 
 /// To the zygote, or to a program that is executed anew: start this.
 pub(crate) const START: u16 = 1;
@@ -56,9 +56,10 @@ pub(crate) const CHANNEL: Rights = Frames::RIGHTS.union(Rights::SHUTDOWN);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) worker: String,
-    /// Of the descriptors the first is the worker's socket; then these; then, as the next two say,
-    /// the directory and the standard error.
+    /// Of the descriptors the first is the worker's socket; then, if so, that to its starter; then
+    /// these; then, as the next two say, the directory and the standard error.
     pub(crate) grants: Vec<Grant>,
+    pub(crate) has_control: bool,
     pub(crate) has_directory: bool,
     pub(crate) has_stderr: bool,
     /// The standard error is the program's.
@@ -71,6 +72,7 @@ pub(crate) struct Settings {
     pub(crate) processes: bool,
     pub(crate) cores: bool,
     pub(crate) execute: bool,
+    pub(crate) starts: Option<Starts>,
     /// What a frame of the worker's socket may hold: bytes, descriptors, bytes of shared memory.
     pub(crate) caps: (usize, usize, u64),
 }
@@ -79,6 +81,11 @@ impl Settings {
     pub(crate) fn caps(&self) -> Caps {
         let (inline, descriptors, shared) = self.caps;
         Caps::default().inline(inline).descriptors(descriptors).shared(shared)
+    }
+
+    /// Whether it stays in the session and the group of another process, which guards it.
+    pub(crate) fn guarded(&self) -> bool {
+        self.processes || self.has_control
     }
 
     /// Limits the ends of channels, now that the ceiling is known. One with less than the ceiling
@@ -122,6 +129,7 @@ impl Task {
         let mut descriptors: Vec<_> =
             handles.into_iter().filter_map(|handle| handle.into_inner().ok()).collect();
         let own = 1
+            + usize::from(settings.has_control)
             + settings.grants.len()
             + usize::from(settings.has_directory)
             + usize::from(settings.has_stderr);
