@@ -85,6 +85,11 @@ impl Socket {
         Ok(Self { fd, own: false, dead: AtomicBool::new(false) })
     }
 
+    /// Takes what is known to be one.
+    pub(crate) fn known(fd: OwnedFd) -> Self {
+        Self { fd, own: false, dead: AtomicBool::new(false) }
+    }
+
     /// A connected pair.
     pub(crate) fn pair() -> Result<(Self, Self), Error> {
         let (one, other) = sys::pair().map_err(Error::system("socketpair"))?;

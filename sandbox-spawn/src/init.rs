@@ -9,7 +9,13 @@ use std::{
 use capsicum_channel::Frames;
 use capsicum_rs::ProcessDescriptor;
 
-use crate::{Error, Worker, keeper::Keeper, start, sys, task::Task};
+use crate::{
+    Error, Worker,
+    graph::{self, Place},
+    keeper::{Control, Keeper},
+    start, sys,
+    task::Task,
+};
 
 /// What the program keeps of it.
 struct Zygote {
@@ -70,7 +76,9 @@ fn zygote(control: OwnedFd, file: Option<OwnedFd>, program: u32, workers: &'stat
     let mut descriptors = descriptors.into_iter();
     let Some(Ok(control)) = descriptors.next().map(Frames::from_socket) else { return 1 };
     let file = descriptors.next();
-    Keeper { control: Some(control), end, file, workers, kept: Vec::new() }.run();
+    let children = sys::watch_children().ok().flatten();
+    let (control, kept) = (Some(Control::Program(Box::new(control))), Vec::new());
+    Keeper { control, end, children, file, workers, kept, chief: None }.run();
     0
 }
 
@@ -109,7 +117,8 @@ fn get(name: &str) -> Result<&'static Zygote, Error> {
 /// Waits for a zygote that has ended, so that it is no zombie; or is about to, since its sockets are
 /// closed a little before.
 pub(crate) fn reap_zygote(time: Duration) -> Option<crate::End> {
-    let zygote = ZYGOTE.get()?;
+    // In a worker, the program's zygote may be in its memory, but is not its own.
+    let zygote = ZYGOTE.get().filter(|_| matches!(graph::place(), Place::Program))?;
     let waited = lock(&zygote.process).wait_timeout(time);
     waited.ok().flatten().map(crate::End::from)
 }

@@ -72,6 +72,7 @@ mod capture;
 mod compartment;
 mod end;
 mod error;
+mod graph;
 mod guard;
 mod held;
 mod init;

@@ -6,8 +6,8 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Worker, sys,
-    task::{self, Level, Settings, Task},
+    Inside, Worker, graph, sys,
+    task::{self, CHANNEL, Grant, Level, Settings, Task},
     worker,
 };
 
@@ -27,10 +27,12 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
     let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
-    let entered = frames
-        .set_caps(settings.caps())
-        .map_err(text)
-        .and_then(|()| prepare(&settings, descriptors, &frames, keeper, workers));
+    let control = settings.has_control.then(|| descriptors.remove(0));
+    let Ok(control) = control.map(Frames::from_socket).transpose() else { return NOT_RUN };
+    let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
+        prepare(&settings, descriptors, (&frames, control.as_ref()), keeper, workers)
+    });
+    graph::enter(control);
     let (answer, ready) = match entered {
         Ok(ready) => (task::level(ready.containment).ok_or_else(String::new), Some(ready)),
         Err(reason) => (Err(reason), None),
@@ -38,8 +40,8 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     if tell(&mut frames, &answer).is_err() {
         return NOT_RUN;
     }
-    let Some(Ready { worker, grants, containment }) = ready else { return NOT_RUN };
-    worker.run(Inside { name: worker.name(), frames, grants, containment })
+    let Some(Ready { worker, grants, channels, containment }) = ready else { return NOT_RUN };
+    worker.run(Inside { name: worker.name(), frames, grants, channels, containment })
 }
 
 /// The first frame that a worker sends.
@@ -67,7 +69,7 @@ fn arrange(
     descriptors: Vec<OwnedFd>,
     keeper: u32,
 ) -> std::io::Result<Vec<OwnedFd>> {
-    sys::leave_keeper(keeper, settings.processes)?;
+    sys::leave_keeper(keeper, settings.guarded())?;
     let mut descriptors = descriptors;
     let stderr = if settings.has_stderr { descriptors.pop() } else { None };
     sys::arrange(descriptors, FIRST, stderr)
@@ -77,6 +79,7 @@ fn arrange(
 struct Ready {
     worker: &'static Worker,
     grants: BTreeMap<String, OwnedFd>,
+    channels: BTreeMap<String, Frames>,
     containment: Containment,
 }
 
@@ -84,7 +87,7 @@ struct Ready {
 fn prepare(
     settings: &Settings,
     mut descriptors: Vec<OwnedFd>,
-    frames: &Frames,
+    sockets: (&Frames, Option<&Frames>),
     keeper: u32,
     workers: &'static [Worker],
 ) -> Result<Ready, String> {
@@ -99,10 +102,18 @@ fn prepare(
     }
     sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
 
-    let names = settings.grants.iter();
-    let grants: BTreeMap<String, OwnedFd> =
-        names.map(|(name, _)| name.clone()).zip(descriptors).collect();
-    let entered = enter(settings, frames, &grants)?;
+    let (mut grants, mut channels) = (BTreeMap::new(), BTreeMap::new());
+    for (grant, descriptor) in settings.grants.iter().zip(descriptors) {
+        let name = grant.name.clone();
+        if grant.channel {
+            let failed = |error| format!("the channel `{name}`: {error}");
+            let channel = Frames::from_socket(descriptor).map_err(failed)?;
+            channels.insert(name, channel);
+        } else {
+            grants.insert(name, descriptor);
+        }
+    }
+    let entered = enter(settings, sockets, &grants, &channels)?;
     if !capsicum_rs::sandboxed() {
         return Err("the kernel says that the process is not in capability mode".to_owned());
     }
@@ -114,13 +125,14 @@ fn prepare(
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
     sys::harden(settings.processes, settings.cores)?;
-    Ok(Ready { worker, grants, containment: entered })
+    Ok(Ready { worker, grants, channels, containment: entered })
 }
 
 fn enter(
     settings: &Settings,
-    frames: &Frames,
+    (frames, control): (&Frames, Option<&Frames>),
     grants: &BTreeMap<String, OwnedFd>,
+    channels: &BTreeMap<String, Frames>,
 ) -> Result<Containment, String> {
     let ceiling = Limits::from(&settings.ceiling);
     // A grant with less than the ceiling would keep descriptors from being sent, on Linux.
@@ -135,9 +147,15 @@ fn enter(
         .grant(&stdin, own(Rights::READ))
         .grant(&stdout, own(Rights::WRITE))
         .grant(&stderr, writes);
-    for (name, limits) in &settings.grants {
-        let descriptor = grants.get(name).ok_or("a grant is missing")?;
-        sandbox = sandbox.grant(descriptor, limits);
+    if let Some(control) = control {
+        sandbox = sandbox.grant(control, own(CHANNEL));
+    }
+    for Grant { name, limits, .. } in &settings.grants {
+        sandbox = match (grants.get(name), channels.get(name)) {
+            (Some(descriptor), _) => sandbox.grant(descriptor, limits),
+            (_, Some(channel)) => sandbox.grant(channel, limits),
+            _ => return Err("a grant is missing".to_owned()),
+        };
     }
     if let Some(level) = settings.require {
         sandbox = sandbox.require(task::containment(level).ok_or("it is no level")?);
@@ -184,7 +202,7 @@ fn replace(
         return Err((Some(report), "the program's own file could not be opened".to_owned()));
     };
     task.settings.execute = false;
-    let processes = task.settings.processes;
+    let guarded = task.settings.guarded();
     // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
@@ -196,7 +214,7 @@ fn replace(
         Ok(there) => OwnedFd::from(there),
         Err(error) => return Err((Some(report), text(error))),
     };
-    if let Err(error) = sys::leave_keeper(keeper, processes) {
+    if let Err(error) = sys::leave_keeper(keeper, guarded) {
         return Err((Some(report), text(error)));
     }
     // Only the socket that the task is in stays open for the program.

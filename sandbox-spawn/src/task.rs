@@ -3,10 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use capsicum_channel::{Caps, Error, Frame, Frames, Handle};
-use capsicum_rs::Containment;
+use capsicum_rs::{Containment, Limits, Rights};
 use serde::{Deserialize, Serialize};
 
-use crate::{bounds::Bounds, builder::Resource};
+use crate::{bounds::Bounds, builder::Resource, graph::Starts};
 
 /// To the zygote, or to a program that is executed anew: start this.
 pub(crate) const START: u16 = 1;
@@ -37,14 +37,29 @@ pub(crate) fn containment(level: Level) -> Option<Containment> {
     LEVELS.get(usize::from(level)).copied()
 }
 
+/// A descriptor that a worker finds by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) name: String,
+    pub(crate) limits: Bounds,
+    /// It is the end of a channel, and looked at before the worker is in capability mode.
+    pub(crate) channel: bool,
+}
+
+/// What a worker has on the end of a channel, besides the ceiling. `SHUTDOWN` is not needed but for
+/// giving the connection up; on Linux sendmsg(2) wants a right that the ceiling lacks, and where the
+/// ceiling is that of a worker that uses channels which it has received, this is the one.
+pub(crate) const CHANNEL: Rights = Frames::RIGHTS.union(Rights::SHUTDOWN);
+
 /// Everything but the descriptors.
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) worker: String,
-    /// Of the descriptors the first is the worker's socket; then these; then, as the next two say,
-    /// the directory and the standard error.
-    pub(crate) grants: Vec<(String, Bounds)>,
+    /// Of the descriptors the first is the worker's socket; then, if so, that to its starter; then
+    /// these; then, as the next two say, the directory and the standard error.
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) has_control: bool,
     pub(crate) has_directory: bool,
     pub(crate) has_stderr: bool,
     /// The standard error is the program's.
@@ -57,6 +72,7 @@ pub(crate) struct Settings {
     pub(crate) processes: bool,
     pub(crate) cores: bool,
     pub(crate) execute: bool,
+    pub(crate) starts: Option<Starts>,
     /// What a frame of the worker's socket may hold: bytes, descriptors, bytes of shared memory.
     pub(crate) caps: (usize, usize, u64),
 }
@@ -65,6 +81,21 @@ impl Settings {
     pub(crate) fn caps(&self) -> Caps {
         let (inline, descriptors, shared) = self.caps;
         Caps::default().inline(inline).descriptors(descriptors).shared(shared)
+    }
+
+    /// Whether it stays in the session and the group of another process, which guards it.
+    pub(crate) fn guarded(&self) -> bool {
+        self.processes || self.has_control
+    }
+
+    /// Limits the ends of channels, now that the ceiling is known. One with less than the ceiling
+    /// would keep descriptors from being sent, on Linux.
+    pub(crate) fn limit_channels(&mut self) {
+        let ceiling = Limits::from(&self.ceiling);
+        let limits = Limits { rights: ceiling.rights | CHANNEL, ..ceiling };
+        for grant in self.grants.iter_mut().filter(|grant| grant.channel) {
+            grant.limits = limits.clone().into();
+        }
     }
 }
 
@@ -98,6 +129,7 @@ impl Task {
         let mut descriptors: Vec<_> =
             handles.into_iter().filter_map(|handle| handle.into_inner().ok()).collect();
         let own = 1
+            + usize::from(settings.has_control)
             + settings.grants.len()
             + usize::from(settings.has_directory)
             + usize::from(settings.has_stderr);

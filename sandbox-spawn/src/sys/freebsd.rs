@@ -120,6 +120,18 @@ pub(crate) fn reap_descendants(_worker: u32) {
     while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }
 
+/// Nothing tells: they are waited for when something else happens.
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(crate) fn watch_children() -> io::Result<Option<OwnedFd>> {
+    Ok(None)
+}
+
+/// Waits for children that have ended and are not kept here. Those with a descriptor the call does not
+/// know.
+pub(crate) fn reap_strangers(_watch: Option<&OwnedFd>, _is_kept: impl Fn(u32) -> bool) {
+    reap_descendants(0);
+}
+
 /// What has to be done before the mode is entered: cores, and `PROC_NO_NEW_PRIVS_CTL`.
 pub(crate) fn before_entering(cores: bool) -> io::Result<()> {
     let mut enable = libc::PROC_NO_NEW_PRIVS_ENABLE;

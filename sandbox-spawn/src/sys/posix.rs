@@ -160,13 +160,11 @@ pub(crate) fn become_keeper(
 }
 
 /// Makes the process, a fork of the keeper, the guard of a worker: with a session and a group of its
-/// own, without cores. What comes back is readable once the keeper has ended.
+/// own. What comes back is readable once the keeper has ended.
 pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
     // SAFETY: setsid takes no pointers.
     check(unsafe { libc::setsid() })?;
     become_reaper()?;
-    // It ends as its worker does, whose core is enough.
-    no_cores()?;
     let end = watch_end(keeper)?;
     if parent() == keeper { Ok(end) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
@@ -174,6 +172,8 @@ pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
 /// Ends the process as another one has ended: by the same signal, or the status that comes back.
 pub(crate) fn end_like(status: ExitStatus) -> Option<u8> {
     if let Some(signal) = status.signal() {
+        // The worker's core is enough.
+        let _ = no_cores();
         // SAFETY: SIG_DFL is a disposition; it is the process's own id.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);

@@ -6,7 +6,10 @@
 //! failed, N skipped`.
 
 mod cases;
+mod channels;
 mod ends;
+mod graph_ends;
+mod graphs;
 mod raw;
 mod setting;
 mod workers;
@@ -34,7 +37,12 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const STARTS: [Start; 3] = [Start::Zygote, Start::Exec, Start::Fork];
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    cases::CASES.iter().chain(ends::CASES)
+    cases::CASES
+        .iter()
+        .chain(ends::CASES)
+        .chain(channels::CASES)
+        .chain(graphs::CASES)
+        .chain(graph_ends::CASES)
 }
 
 fn main() -> ExitCode {

@@ -9,8 +9,8 @@ use std::{io, os::fd::RawFd};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
-    LIMIT_OF_FORKS, More, forbidden_call, hide_better_than, kill_keepers, no_grandchildren,
-    workers_have_no_capabilities,
+    LIMIT_OF_FORKS, More, NOT_CAPABLE, forbidden_call, hide_better_than, kill_keepers,
+    no_grandchildren, parents_of, workers_have_no_capabilities,
 };
 
 /// What the kernel says of a process.
@@ -149,6 +149,35 @@ pub(crate) fn descendants(stay: &mut dyn FnMut(&str)) -> i32 {
             }
             _ => 0,
         }
+    }
+}
+
+/// Sends a datagram, if there is room.
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) {
+    // SAFETY: the kernel reads as many bytes as there are.
+    unsafe {
+        libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+}
+
+/// Sends one with a descriptor: the error, or 0.
+pub(crate) fn send_descriptor(fd: RawFd, bytes: &[u8], passed: RawFd) -> i32 {
+    let mut control = [0_u64; 8];
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the control buffer is aligned and has room for one header and one descriptor; the kernel
+    // reads both buffers.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+        libc::CMSG_DATA(header).cast::<[u8; 4]>().write(passed.to_ne_bytes());
+        if libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) < 0 { errno() } else { 0 }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use sandbox_spawn::{Inside, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::{raw, setting::SECRET};
+use crate::{channels, graph_ends, graphs, raw, setting::SECRET};
 
 pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("report", report),
@@ -54,6 +54,13 @@ pub(crate) const WORKERS: &[Worker] = &[
         u8::try_from(kept.len() % 2).unwrap_or(0)
     }),
     Worker::new("descend", descend),
+    Worker::new("serves", channels::serves),
+    Worker::new("calls", channels::calls_another),
+    Worker::new("receives", channels::receives),
+    Worker::new("delegates", channels::delegates_on),
+    Worker::new("starts", graphs::starts),
+    Worker::new("deeper", graphs::deeper),
+    Worker::new("holds", graph_ends::holds),
 ];
 
 /// What a worker finds.

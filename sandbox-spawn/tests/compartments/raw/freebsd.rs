@@ -14,6 +14,9 @@ pub(super) fn number(limit: libc::rlim_t) -> u64 {
 /// What fork(2) in a worker fails with; root is not held.
 pub(crate) const LIMIT_OF_FORKS: i32 = libc::EAGAIN;
 
+/// What capability mode answers where a right is missing.
+pub(crate) const NOT_CAPABLE: i32 = libc::ENOTCAPABLE;
+
 /// There is nothing else.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct More;
@@ -63,6 +66,19 @@ pub(crate) fn no_grandchildren() -> Result<(), String> {
 #[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
 pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
     Ok(())
+}
+
+/// The descendants that have so many children.
+pub(crate) fn parents_of(count: usize) -> Vec<i32> {
+    let (mut found, mut next) = (Vec::new(), children(std::process::id()));
+    while let Some(pid) = next.pop() {
+        let own = children(pid.cast_unsigned());
+        if own.len() == count {
+            found.push(pid);
+        }
+        next.extend(own);
+    }
+    found
 }
 
 /// Kills every child of this process that has workers: the keepers.

@@ -19,6 +19,9 @@ pub(super) fn number(limit: libc::rlim_t) -> u64 {
 /// What fork(2) in a worker fails with.
 pub(crate) const LIMIT_OF_FORKS: i32 = libc::EPERM;
 
+/// What capability mode answers where a right is missing.
+pub(crate) const NOT_CAPABLE: i32 = 135;
+
 /// What else the kernel says of a worker.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct More {
@@ -150,6 +153,19 @@ pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The descendants that have so many children.
+pub(crate) fn parents_of(count: usize) -> Vec<i32> {
+    let (mut found, mut next) = (Vec::new(), children("self"));
+    while let Some(pid) = next.pop() {
+        let own = children(&pid);
+        if own.len() == count {
+            found.extend(pid.parse::<i32>());
+        }
+        next.extend(own);
+    }
+    found
 }
 
 /// Kills every child of this process: the keepers.
