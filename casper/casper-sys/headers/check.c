@@ -19,10 +19,18 @@
 #include <libcasper.h>
 #include <casper/cap_dns.h>
 #include <casper/cap_fileargs.h>
+/* Releases differ in whether the numbers are const, which is no matter to a caller. */
+#define cap_grp_limit_groups system_cap_grp_limit_groups
 #include <casper/cap_grp.h>
+#undef cap_grp_limit_groups
+_Static_assert(_Generic(&system_cap_grp_limit_groups,
+    int (*)(cap_channel_t *, const char *const *, size_t, const gid_t *, size_t): 1,
+    int (*)(cap_channel_t *, const char *const *, size_t, gid_t *, size_t): 1,
+    default: 0), "cap_grp_limit_groups");
 #if __has_include(<casper/cap_netdb.h>)
 #include <casper/cap_netdb.h>
 #endif
+#include <casper/cap_net.h>
 #include <casper/cap_pwd.h>
 #include <casper/cap_sysctl.h>
 #include <casper/cap_syslog.h>

@@ -49,7 +49,7 @@
 //! # What a channel is to be trusted with
 //!
 //! libcasper trusts its services: an answer of theirs that is not of the right form ends the program
-//! (nv(9) aborts). Only make a channel of a socket ([`Channel::from_socket`]) that was one of
+//! (nv(9) aborts). Only make a channel of a socket (`Channel::from_socket`) that was one of
 //! libcasper's. A call waits for its answer without a deadline.
 //!
 //! # Beside the crate `casper-sys`

@@ -54,6 +54,7 @@ cases! {
     what_is_hidden_from_c_is_refused,
     services_work_in_capability_mode,
     a_socket_of_nobody_has_died,
+    the_prototypes_are_those_of_the_system,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -496,4 +497,36 @@ fn a_socket_of_nobody_has_died() -> Outcome {
     died(dns.limit_families(&[Family::V4]))?;
     died(dns.try_clone().map(drop))?;
     died(dns.host_by_name("localhost", Family::V4).map(drop))
+}
+
+/// The headers as they were when this was compiled: who runs it may have none of the sources.
+const HEADERS: [(&str, &str); 12] = [
+    ("cap_dns.h", include_str!("../../headers/cap_dns.h")),
+    ("cap_fileargs.h", include_str!("../../headers/cap_fileargs.h")),
+    ("cap_grp.h", include_str!("../../headers/cap_grp.h")),
+    ("cap_net.h", include_str!("../../headers/cap_net.h")),
+    ("cap_netdb.h", include_str!("../../headers/cap_netdb.h")),
+    ("cap_pwd.h", include_str!("../../headers/cap_pwd.h")),
+    ("cap_sysctl.h", include_str!("../../headers/cap_sysctl.h")),
+    ("cap_syslog.h", include_str!("../../headers/cap_syslog.h")),
+    ("casper.h", include_str!("../../headers/casper.h")),
+    ("check.c", include_str!("../../headers/check.c")),
+    ("nv.h", include_str!("../../headers/nv.h")),
+    ("types.h", include_str!("../../headers/types.h")),
+];
+
+/// The compiler and the headers of libcasper are in the base system, though not in every one.
+fn the_prototypes_are_those_of_the_system() -> Outcome {
+    if !Path::new("/usr/bin/cc").exists() || !Path::new("/usr/include/libcasper.h").exists() {
+        println!("SKIPPED: the prototypes beside libcasper's headers: no cc or no libcasper.h");
+        std::process::exit(SKIPPED);
+    }
+    let directory = tempfile::tempdir()?;
+    for (name, text) in HEADERS {
+        std::fs::write(directory.path().join(name), text)?;
+    }
+    let mut compiler = Command::new("/usr/bin/cc");
+    compiler.args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "check.c"]);
+    let status = compiler.current_dir(directory.path()).status()?;
+    ensure(status.success(), "a prototype differs from the system's header")
 }

@@ -52,6 +52,7 @@ impl Channel {
         // libnv waits for answers with select(2), which has no place for a higher number and writes
         // past its sets.
         if usize::try_from(channel.socket()).is_ok_and(|socket| socket < libc::FD_SETSIZE) {
+            channel.without_signal();
             Ok(channel)
         } else {
             let source = io::Error::from_raw_os_error(libc::EMFILE);
@@ -73,6 +74,25 @@ impl Channel {
     fn socket(&self) -> libc::c_int {
         // SAFETY: the channel is open until it is dropped.
         unsafe { self.casper.cap_sock(self.raw()) }
+    }
+
+    /// libnv sends without `MSG_NOSIGNAL`: without this, a service that is gone would end a program that
+    /// does not ignore `SIGPIPE`.
+    #[allow(clippy::cast_possible_truncation, reason = "4 bytes")]
+    fn without_signal(&self) {
+        let on: libc::c_int = 1;
+        // A socket that is limited to less than CAP_SETSOCKOPT has it from before, or the program
+        // ignores the signal, as Rust's do.
+        // SAFETY: one number is read, of which the size is told.
+        unsafe {
+            libc::setsockopt(
+                self.socket(),
+                libc::SOL_SOCKET,
+                libc::SO_NOSIGPIPE,
+                (&raw const on).cast(),
+                size_of_val(&on) as libc::socklen_t,
+            );
+        }
     }
 
     /// The service.
