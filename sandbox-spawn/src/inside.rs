@@ -7,7 +7,7 @@ use capsicum_rs::Containment;
 
 use crate::Error;
 
-/// What a worker's process has: the socket to whoever started it, and its grants.
+/// What a worker's process has: the socket to whoever started it, its grants, and its channels.
 ///
 /// On Linux a grant that has more than the ceiling is pinned: dropping it does not close its number.
 #[derive(Debug)]

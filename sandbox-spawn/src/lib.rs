@@ -59,6 +59,11 @@
 //! not outlive the program, nor the zygote, however these end: see the
 //! [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/compartments.md).
 //!
+//! # Graphs of workers
+//!
+//! A worker can be granted a channel to another one ([`Builder::channel`]), and start others that have
+//! less than itself ([`Builder::starts`]).
+//!
 //! # What it is asked
 //!
 //! A worker's functions are a trait with the attribute [`service`]; calling them is [`call`]; many

@@ -2,12 +2,12 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{Read, Write},
     os::fd::{AsRawFd, OwnedFd},
     time::Duration,
 };
 
-use capsicum_channel::{Frame, Frames};
+use capsicum_channel::{Frame, Frames, Handle};
 use capsicum_rs::Rights;
 use sandbox_spawn::{Builder, Compartment, End, Error, Inside};
 
@@ -28,6 +28,7 @@ pub(crate) const CASES: &[Case] = &[
         true,
     ),
     case("what_a_worker_has_started_dies_with_it_whatever_ends_it", dies, true),
+    case("a_starter_that_is_stalled_ends_with_its_worker", stalled, true),
     case("a_worker_killed_while_it_starts_others_leaves_nothing", killed_while_starting, true),
     case("a_starter_killed_by_force_takes_its_workers_and_no_others", starter_killed, true),
     case("with_the_keeper_all_levels_of_a_graph_end", keeper_killed, true),
@@ -132,6 +133,59 @@ pub(crate) fn send_narrow(inside: &mut Inside) -> Result<(), String> {
         Err(Error::Start { .. }) => Ok(()),
         other => Err(format!("{other:?}")),
     }
+}
+
+/// Sockets whose last close waits for a peer that does not read.
+fn stalled(setting: Setting) -> Result<(), String> {
+    let mut other = setting.builder("echo").spawn().map_err(text)?;
+    let (mut worker, mut reader) = with_pipe(setting, |builder| builder)?;
+    order(&mut worker, "stall")?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(text)?;
+    let mut peers = Vec::new();
+    for _ in 0..STALLS {
+        let address = listener.local_addr().map_err(text)?;
+        let stream = std::net::TcpStream::connect(address).map_err(text)?;
+        peers.push(listener.accept().map_err(text)?);
+        stream.set_nonblocking(true).map_err(text)?;
+        while (&stream).write(&[0; 4096]).is_ok() {}
+        stream.set_nonblocking(false).map_err(text)?;
+        let handle = Handle::new(OwnedFd::from(stream));
+        let frame = Frame::encode(1, 0, &handle, worker.frames().caps()).map_err(text)?;
+        worker.frames().send(&frame, soon()).map_err(text)?;
+        // It waits until it is not this process that closes it last.
+        drop((frame, handle));
+        order(&mut worker, "now")?;
+    }
+    // Its starter does not listen any more, or closes one of them.
+    outcome(&mut worker)?;
+    alive(&mut other)?;
+    alive(&mut setting.builder("echo").spawn().map_err(text)?)?;
+    worker.kill().map_err(text)?;
+    let end = worker.wait_timeout(Duration::from_secs(20)).map_err(text)?;
+    ensure!(end.is_some_and(|end| !end.success()), "{end:?}");
+    reader.read_to_end(&mut Vec::new()).map_err(text)?;
+    Ok(())
+}
+
+const STALLS: usize = 8;
+
+pub(crate) fn stall(inside: &mut Inside) -> Result<(), String> {
+    let child = holder(inside);
+    // While it starts something, it does not take what comes, which is closed here meanwhile.
+    let starting = std::thread::spawn(move || while child.spawn().is_ok() {});
+    for _ in 0..STALLS {
+        let frame = inside.frames().receive(None).map_err(text)?;
+        let handle: Handle<OwnedFd> = frame.decode(inside.frames().caps()).map_err(text)?;
+        let socket = handle.into_inner().map_err(|_| "the frame is gone")?;
+        inside.frames().receive(None).map_err(text)?;
+        raw::linger(socket.as_raw_fd(), 60)?;
+        // The first of them ends the listening.
+        let _ = raw::send_descriptor(CONTROL, &header(0, 6, 1), socket.as_raw_fd());
+        // Here too it may be the last.
+        std::thread::spawn(move || drop(socket));
+    }
+    drop(starting);
+    Ok(())
 }
 
 /// What has the pipe, and stays whatever it is told.

@@ -21,6 +21,7 @@ pub(crate) const CASES: &[Case] = &[
         true,
     ),
     case("what_is_not_said_of_a_worker_is_that_of_who_started_it", inherited, true),
+    case("a_directory_is_handed_on_and_not_sent_along", hands_on_a_directory, true),
     case("a_descriptor_is_sent_along_with_what_all_have", sends, true),
     case("no_more_workers_live_than_were_allowed", |setting| within(setting, "number"), false),
     case(
@@ -87,6 +88,8 @@ pub(crate) fn starts(mut inside: Inside) -> u8 {
             "none" => refused(&here(&inside, "echo"), "may start no others"),
             "one" => here(&inside, "echo").spawn().map(drop).map_err(text),
             "narrow" => graph_ends::send_narrow(&mut inside),
+            "directory" => directory(&inside),
+            "stall" => graph_ends::stall(&mut inside),
             "hold" => graph_ends::hold(&inside),
             "loop" => loop {
                 let _ = graph_ends::holder(&inside).spawn();
@@ -243,6 +246,36 @@ fn sent(inside: &mut Inside) -> Result<(), String> {
     ensure!(report.grant_read == "piped", "it read {:?}", report.grant_read);
     ensure!(report.descriptors == [0, 1, 2, 3, 4], "it has open {:?}", report.descriptors);
     Ok(())
+}
+
+/// A directory is handed on by its name; one that is sent along leads nowhere.
+fn hands_on_a_directory(setting: Setting) -> Result<(), String> {
+    let directory = tempfile::tempdir().map_err(text)?;
+    let opened = File::open(directory.path()).map_err(text)?;
+    let lookups = Rights::LOOKUP | CEILING;
+    let spawned = setting
+        .builder("starts")
+        .ceiling(lookups)
+        .grant("directory", opened, lookups | Rights::SEEK)
+        .starts(STARTS, MOST)
+        .spawn();
+    let mut worker = match spawned {
+        // There are no lookups.
+        Err(Error::Start { .. }) if setting.level == Containment::Descriptors => return Ok(()),
+        other => other.map_err(text)?,
+    };
+    order(&mut worker, "directory")?;
+    outcome(&mut worker)
+}
+
+fn directory(inside: &Inside) -> Result<(), String> {
+    let lookups = Rights::LOOKUP | Rights::READ | Rights::FSTAT;
+    let child = here(inside, "echo").hand_on("directory", "directory", lookups);
+    drop(child.ceiling(Rights::READ | Rights::FSTAT).spawn().map_err(text)?);
+    let wider = here(inside, "echo").hand_on("directory", "directory", lookups | Rights::CREATE);
+    refused(&wider, "`CREATE`")?;
+    let (reader, _writer) = std::io::pipe().map_err(text)?;
+    refused(&here(inside, "echo").grant("x", reader, lookups), "`LOOKUP`")
 }
 
 fn number(inside: &Inside) -> Result<(), String> {

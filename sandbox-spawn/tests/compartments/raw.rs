@@ -181,6 +181,16 @@ pub(crate) fn send_descriptor(fd: RawFd, bytes: &[u8], passed: RawFd) -> i32 {
     }
 }
 
+/// Has the last close of a socket wait for so many seconds, until everything is sent.
+pub(crate) fn linger(fd: RawFd, seconds: i32) -> Result<(), String> {
+    let linger = libc::linger { l_onoff: 1, l_linger: seconds };
+    let size = libc::socklen_t::try_from(size_of_val(&linger)).unwrap_or(0);
+    let at = (&raw const linger).cast();
+    // SAFETY: the kernel reads the structure, whose size it is told.
+    let set = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, at, size) };
+    if set < 0 { Err(format!("SO_LINGER: {}", errno())) } else { Ok(()) }
+}
+
 /// Kills a process.
 pub(crate) fn kill(pid: i32, signal: i32) {
     // SAFETY: takes no pointers.
