@@ -70,7 +70,8 @@ fn zygote(control: OwnedFd, file: Option<OwnedFd>, program: u32, workers: &'stat
     let mut descriptors = descriptors.into_iter();
     let Some(Ok(control)) = descriptors.next().map(Frames::from_socket) else { return 1 };
     let file = descriptors.next();
-    Keeper { control: Some(control), end, file, workers, kept: Vec::new() }.run();
+    let Ok(mut keeper) = Keeper::new(Some(control), end, file, workers) else { return 1 };
+    keeper.run();
     0
 }
 

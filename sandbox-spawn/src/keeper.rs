@@ -6,8 +6,10 @@
 //! forked itself, there is a keeper for each.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Display,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
     process::ExitStatus,
@@ -24,13 +26,51 @@ use crate::{
 /// What a keeper has.
 pub(crate) struct Keeper {
     /// From where tasks come; it ends with the program. A keeper without ends with its workers.
-    pub(crate) control: Option<Frames>,
+    control: Option<Frames>,
     /// Readable once the program has ended, also where a fork of it holds the other ends.
-    pub(crate) end: OwnedFd,
+    _end: OwnedFd,
     /// The program's own file, to execute it anew.
-    pub(crate) file: Option<OwnedFd>,
-    pub(crate) workers: &'static [Worker],
-    pub(crate) kept: Vec<Kept>,
+    file: Option<OwnedFd>,
+    workers: &'static [Worker],
+    /// By a number that no other worker of this keeper gets.
+    kept: BTreeMap<usize, Kept>,
+    next: usize,
+    /// All of the above that something can happen to.
+    events: sys::Events,
+}
+
+/// What something has happened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The program has ended.
+    End,
+    /// A task has come.
+    Control,
+    /// A message on a worker's leash, or the end of that.
+    Leash(usize),
+    /// A worker's process has ended.
+    Process(usize),
+}
+
+impl Source {
+    /// As a number: two for each worker, from 1 on.
+    fn number(self) -> usize {
+        match self {
+            Self::End => 0,
+            Self::Control => 1,
+            Self::Leash(worker) => 2 * worker,
+            Self::Process(worker) => 2 * worker + 1,
+        }
+    }
+
+    fn of(number: usize) -> Self {
+        match (number / 2, number % 2) {
+            (0, 0) => Self::End,
+            (0, _) => Self::Control,
+            (worker, 0) => Self::Leash(worker),
+            (worker, _) => Self::Process(worker),
+        }
+    }
 }
 
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
@@ -39,61 +79,81 @@ pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static 
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let Ok(leash) = Frames::from_socket(descriptors.remove(0)) else { return 1 };
-    let mut keeper = Keeper { control: None, end, file: None, workers, kept: Vec::new() };
+    let Ok(mut keeper) = Keeper::new(None, end, None, workers) else { return 1 };
     keeper.start(Task { settings, descriptors }, leash);
     keeper.run();
     0
 }
 
 /// A worker.
-pub(crate) struct Kept {
+struct Kept {
     leash: Frames,
     process: ProcessDescriptor,
     pid: u32,
-    /// Killed already: the end is not long in coming.
-    killed: bool,
 }
 
 impl Keeper {
-    /// Keeps workers until there is nothing more to keep.
-    pub(crate) fn run(&mut self) {
-        while self.control.is_some() || !self.kept.is_empty() {
-            let ready = self.wait();
-            let mut ready = ready.into_iter();
-            let mut next = || ready.next().unwrap_or(false);
-            let (program_ended, asked) = (next(), next());
-            let ready: Vec<(bool, bool)> = self.kept.iter().map(|_| (next(), next())).collect();
-            if program_ended {
-                break;
-            }
-            // From behind, so that those that are looked at keep their places.
-            for (place, (leash, process)) in ready.into_iter().enumerate().rev() {
-                if process {
-                    self.kept.swap_remove(place).ended();
-                } else if leash {
-                    self.kept[place].heed();
-                }
-            }
-            if asked && !self.asked() {
-                break;
-            }
+    pub(crate) fn new(
+        control: Option<Frames>,
+        end: OwnedFd,
+        file: Option<OwnedFd>,
+        workers: &'static [Worker],
+    ) -> std::io::Result<Self> {
+        let events = sys::Events::new()?;
+        events.watch(end.as_fd(), Source::End.number())?;
+        if let Some(control) = &control {
+            events.watch(control.as_fd(), Source::Control.number())?;
         }
-        self.kept.iter().for_each(Kept::kill);
-        self.kept.drain(..).for_each(Kept::ended);
+        Ok(Self { control, _end: end, file, workers, kept: BTreeMap::new(), next: 1, events })
     }
 
-    /// Waits for anything to happen. What has happened: to the program, on the control socket, and
-    /// on the leash and to the process of each worker.
-    fn wait(&self) -> Vec<bool> {
-        let none = -1;
-        let control = self.control.as_ref().map_or(none, |control| control.as_fd().as_raw_fd());
-        let mut watched = vec![self.end.as_raw_fd(), control];
-        for kept in &self.kept {
-            // A leash that has ended stays readable.
-            watched.push(if kept.killed { none } else { kept.leash.as_fd().as_raw_fd() });
-            watched.push(kept.process.as_fd().as_raw_fd());
+    /// Keeps workers until there is nothing more to keep.
+    pub(crate) fn run(&mut self) {
+        while (self.control.is_some() || !self.kept.is_empty()) && self.turn() {}
+        self.kept.values().for_each(Kept::kill);
+        std::mem::take(&mut self.kept).into_values().for_each(Kept::ended);
+    }
+
+    /// Waits for anything to happen, and does what follows; whether the keeper goes on.
+    fn turn(&mut self) -> bool {
+        for number in self.events.wait() {
+            match Source::of(number) {
+                Source::End => return false,
+                Source::Control => {
+                    if !self.asked() {
+                        return false;
+                    }
+                }
+                Source::Leash(worker) => self.heed(worker),
+                Source::Process(worker) => {
+                    if let Some(kept) = self.kept.remove(&worker) {
+                        self.forget(&kept);
+                        kept.ended();
+                    }
+                }
+            }
         }
-        sys::wait_for(&watched)
+        true
+    }
+
+    fn watch(&self, worker: usize, kept: &Kept) -> std::io::Result<()> {
+        self.events.watch(kept.leash.as_fd(), Source::Leash(worker).number())?;
+        self.events.watch_process(kept.process.as_fd(), Source::Process(worker).number())
+    }
+
+    fn forget(&self, kept: &Kept) {
+        self.events.forget(kept.leash.as_fd());
+        self.events.forget_process(kept.process.as_fd());
+    }
+
+    /// Does what the other end of a leash says; that it is gone says enough.
+    fn heed(&mut self, worker: usize) {
+        let Some(kept) = self.kept.get_mut(&worker) else { return };
+        if !matches!(kept.leash.try_receive(), Ok(None)) {
+            kept.kill();
+            // A leash that has ended stays readable. The end of the worker is not long in coming.
+            self.events.forget(kept.leash.as_fd());
+        }
     }
 
     /// Takes a task; whether there may be more.
@@ -126,27 +186,35 @@ impl Keeper {
         } else {
             ProcessDescriptor::fork(move || start::run(task, keeper, workers))
         };
-        let kept = forked.and_then(|process| Ok((process.pid()?, process)));
-        match kept {
-            Ok((pid, process)) => self.kept.push(Kept { leash, process, pid, killed: false }),
-            Err(error) => {
-                let reason = error.to_string();
-                let frame = Frame::encode(task::FAILED, 0, &reason, leash.caps());
-                let _ = frame.and_then(|frame| leash.try_send(&frame));
-            }
+        match forked.and_then(|process| Ok((process.pid()?, process))) {
+            Ok((pid, process)) => self.keep(Kept { leash, process, pid }),
+            Err(error) => failed(&mut leash, &error),
+        }
+    }
+
+    /// Keeps a worker that was started.
+    fn keep(&mut self, mut kept: Kept) {
+        let worker = self.next;
+        self.next += 1;
+        if let Err(error) = self.watch(worker, &kept) {
+            // Unwatched it could outlive who started it.
+            kept.kill();
+            self.forget(&kept);
+            failed(&mut kept.leash, &error);
+            kept.ended();
+        } else {
+            self.kept.insert(worker, kept);
         }
     }
 }
 
-impl Kept {
-    /// Does what the other end of the leash says; that it is gone says enough.
-    fn heed(&mut self) {
-        if !matches!(self.leash.try_receive(), Ok(None)) {
-            self.kill();
-            self.killed = true;
-        }
-    }
+/// Says that there is no process for a worker.
+fn failed(leash: &mut Frames, error: &dyn Display) {
+    let frame = Frame::encode(task::FAILED, 0, &error.to_string(), leash.caps());
+    let _ = frame.and_then(|frame| leash.try_send(&frame));
+}
 
+impl Kept {
     /// All of it at once: were the keeper killed between two steps, nobody would do the second.
     fn kill(&self) {
         sys::kill_descendants(self.pid);
@@ -165,6 +233,21 @@ impl Kept {
         if let Ok(frame) = Frame::encode(task::ENDED, 0, &status, self.leash.caps()) {
             // There is room: nothing else was sent. Nobody may be listening.
             let _: Result<bool, Error> = self.leash.try_send(&frame);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn what_has_happened_is_told_by_its_number() {
+        let sources =
+            [Source::End, Source::Control, Source::Leash(1), Source::Process(1), Source::Leash(7)];
+        for (place, source) in sources.into_iter().enumerate() {
+            assert_eq!(Source::of(source.number()), source);
+            assert!(sources[..place].iter().all(|other| other.number() != source.number()));
         }
     }
 }
