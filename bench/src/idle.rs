@@ -100,12 +100,10 @@ pub(crate) fn print() -> Result<()> {
         let sum: f64 = times.iter().sum();
         total += sum / 1e3;
         let mean = sum / f64::from(u32::try_from(STEP)?);
-        steps.push((step * STEP, total, median(&times)));
+        let used = used / f64::from(u32::try_from(STEP)?);
+        steps.push((step * STEP, total, used));
         let mut row = vec![(step * STEP).to_string(), format!("{total:.3}")];
-        row.extend(
-            [mean, median(&times), least(&times), used / STEP as f64]
-                .map(|time| format!("{time:.3}")),
-        );
+        row.extend([mean, median(&times), least(&times), used].map(|time| format!("{time:.3}")));
         match memories(&ids) {
             Ok((memory, most)) => row
                 .extend([memory.private, most, memory.proportional].map(|kib| format!("{kib:.0}"))),
@@ -139,6 +137,6 @@ fn plot(steps: &[(usize, f64, f64)]) {
         println!("{workers:>5} {} {total:.3} s", "█".repeat(length));
     }
     if let Some((_, _, first)) = steps.first() {
-        println!("\nmedian of the last {STEP} ÷ that of the first: {:.2}", last / first);
+        println!("\nprocessor time of the last {STEP} ÷ that of the first: {:.2}", last / first);
     }
 }

@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::process::ExitStatusExt,
     },
     process::ExitStatus,
@@ -22,6 +22,11 @@ use crate::{
     Worker, guard, start, sys,
     task::{self, Task},
 };
+
+/// From this number on are the descriptors of workers that are there already, of which no new worker
+/// gets a copy: a start takes as long with a thousand of them as with none. What a keeper has besides,
+/// and what comes with a task, fits below.
+const OTHERS: RawFd = 128;
 
 /// What a keeper has.
 pub(crate) struct Keeper {
@@ -167,7 +172,7 @@ impl Keeper {
         };
         let Ok((mut before, task)) = Task::read(frame, 1, control) else { return true };
         // Without its leash a worker could not be ended; who has the other end finds it closed.
-        let leash = before.pop().map(Frames::from_socket);
+        let leash = before.pop().map(|leash| Frames::from_socket(sys::above(leash, OTHERS)));
         if let Some(Ok(leash)) = leash {
             self.start(task, leash);
         }
@@ -176,15 +181,22 @@ impl Keeper {
 
     /// Starts a worker.
     pub(crate) fn start(&mut self, task: Task, mut leash: Frames) {
-        let workers = self.workers;
+        let (workers, keeper) = (self.workers, std::process::id());
         let file = self.file.as_ref();
-        let keeper = std::process::id();
-        let forked = if task.settings.processes {
-            ProcessDescriptor::fork(move || guard::run(task, file, keeper, workers))
+        let below = |fd: &OwnedFd| fd.as_raw_fd() < OTHERS;
+        // Where the keeper is a fork of the program as it is, that may rely on all that fork(2) does.
+        let apart = self.control.is_some() && task.descriptors.iter().chain(file).all(below);
+        let child: Box<dyn FnOnce() -> u8 + '_> = if task.settings.processes {
+            Box::new(move || guard::run(task, file, keeper, workers))
         } else if task.settings.execute {
-            ProcessDescriptor::fork(move || start::execute(task, file, keeper))
+            Box::new(move || start::execute(task, file, keeper))
         } else {
-            ProcessDescriptor::fork(move || start::run(task, keeper, workers))
+            Box::new(move || start::run(task, keeper, workers))
+        };
+        let forked = if apart {
+            ProcessDescriptor::fork_below(OTHERS, child)
+        } else {
+            ProcessDescriptor::fork(child)
         };
         match forked.and_then(|process| Ok((process.pid()?, process))) {
             Ok((pid, process)) => self.keep(Kept { leash, process, pid }),
