@@ -76,9 +76,9 @@ fn zygote(control: OwnedFd, file: Option<OwnedFd>, program: u32, workers: &'stat
     let mut descriptors = descriptors.into_iter();
     let Some(Ok(control)) = descriptors.next().map(Frames::from_socket) else { return 1 };
     let file = descriptors.next();
-    let children = sys::watch_children().ok().flatten();
-    let (control, kept) = (Some(Control::Program(Box::new(control))), Vec::new());
-    Keeper { control, end, children, file, workers, kept, chief: None }.run();
+    let control = Some(Control::Program(Box::new(control)));
+    let Ok(mut keeper) = Keeper::new(control, end, file, workers) else { return 1 };
+    keeper.run();
     0
 }
 

@@ -6,8 +6,10 @@
 //! forked itself, there is a keeper for each.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Display,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::process::ExitStatusExt,
     },
     process::ExitStatus,
@@ -23,20 +25,29 @@ use crate::{
     task::{self, Task},
 };
 
+/// From this number on are the descriptors of workers that are there already, of which no new worker
+/// gets a copy: a start takes as long with a thousand of them as with none. What a keeper has besides,
+/// and what comes with a task, fits below.
+const OTHERS: RawFd = 128;
+
 /// What a keeper has.
 pub(crate) struct Keeper {
     /// From where tasks come. A keeper without ends with its workers.
-    pub(crate) control: Option<Control>,
+    control: Option<Control>,
     /// Readable once the program has ended, also where a fork of it holds the other ends.
-    pub(crate) end: OwnedFd,
+    _end: OwnedFd,
     /// Readable once any child has ended, where the system can tell.
-    pub(crate) children: Option<OwnedFd>,
+    children: Option<OwnedFd>,
     /// The program's own file, to execute it anew.
-    pub(crate) file: Option<OwnedFd>,
-    pub(crate) workers: &'static [Worker],
-    pub(crate) kept: Vec<Kept>,
+    file: Option<OwnedFd>,
+    workers: &'static [Worker],
+    /// By a number that no other worker of this keeper gets.
+    kept: BTreeMap<usize, Kept>,
+    next: usize,
     /// The worker with which the keeper ends, and all others.
-    pub(crate) chief: Option<u32>,
+    chief: Option<usize>,
+    /// All of the above that something can happen to.
+    events: sys::Events,
 }
 
 /// Who has workers started.
@@ -56,89 +67,152 @@ impl Control {
     }
 }
 
+/// What something has happened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The program has ended.
+    End,
+    /// A task has come.
+    Control,
+    /// Some child has ended, which need not be a worker.
+    Children,
+    /// A message on a worker's leash, or the end of that.
+    Leash(usize),
+    /// A worker's process has ended.
+    Process(usize),
+}
+
+/// The number of the first worker.
+const FIRST: usize = 2;
+
+impl Source {
+    /// As a number: two for each worker, from [`FIRST`] on.
+    fn number(self) -> usize {
+        match self {
+            Self::End => 0,
+            Self::Control => 1,
+            Self::Children => 2,
+            Self::Leash(worker) => 2 * worker,
+            Self::Process(worker) => 2 * worker + 1,
+        }
+    }
+
+    fn of(number: usize) -> Self {
+        match (number / 2, number % 2) {
+            (0, 0) => Self::End,
+            (0, _) => Self::Control,
+            (1, _) => Self::Children,
+            (worker, 0) => Self::Leash(worker),
+            (worker, _) => Self::Process(worker),
+        }
+    }
+}
+
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
 pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static [Worker]) -> u8 {
     let Task { settings, mut descriptors } = task;
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let Ok(leash) = Frames::from_socket(descriptors.remove(0)) else { return 1 };
-    let children = sys::watch_children().ok().flatten();
     // Those that the worker starts may be executed anew.
     let file = settings.starts.as_ref().and_then(|_| sys::own_program().ok());
-    let kept = Vec::new();
-    let mut keeper = Keeper { control: None, end, children, file, workers, kept, chief: None };
+    let Ok(mut keeper) = Keeper::new(None, end, file, workers) else { return 1 };
     keeper.start(Task { settings, descriptors }, Some(leash));
     keeper.run();
     0
 }
 
 /// A worker.
-pub(crate) struct Kept {
+struct Kept {
     /// Without one it is the keeper's own chief.
     leash: Option<Frames>,
     process: ProcessDescriptor,
     pid: u32,
-    /// Killed already: the end is not long in coming.
-    killed: bool,
     /// What it takes of the number that a worker may have started.
     weight: u64,
 }
 
 impl Keeper {
+    pub(crate) fn new(
+        control: Option<Control>,
+        end: OwnedFd,
+        file: Option<OwnedFd>,
+        workers: &'static [Worker],
+    ) -> std::io::Result<Self> {
+        let events = sys::Events::new()?;
+        let children = sys::watch_children()?;
+        events.watch(end.as_fd(), Source::End.number())?;
+        if let Some(control) = &control {
+            events.watch(control.socket().as_fd(), Source::Control.number())?;
+        }
+        if let Some(children) = &children {
+            events.watch(children.as_fd(), Source::Children.number())?;
+        }
+        let (kept, next, chief) = (BTreeMap::new(), FIRST, None);
+        Ok(Self { control, _end: end, children, file, workers, kept, next, chief, events })
+    }
+
     /// Keeps workers until there is nothing more to keep, or until the chief has ended: how.
     pub(crate) fn run(&mut self) -> Option<ExitStatus> {
-        let (mut status, mut chief_ended) = (None, false);
-        while self.control.is_some() || !self.kept.is_empty() {
-            let ready = self.wait();
-            let mut ready = ready.into_iter();
-            let mut next = || ready.next().unwrap_or(false);
-            let (program_ended, asked, _) = (next(), next(), next());
-            let ready: Vec<(bool, bool)> = self.kept.iter().map(|_| (next(), next())).collect();
-            if program_ended {
-                break;
-            }
-            // From behind, so that those that are looked at keep their places.
-            for (place, (leash, process)) in ready.into_iter().enumerate().rev() {
-                if process {
-                    let kept = self.kept.swap_remove(place);
-                    let chief = self.chief == Some(kept.pid);
-                    let ended = kept.ended();
-                    if chief {
-                        (status, chief_ended) = (ended, true);
-                    }
-                } else if leash {
-                    self.kept[place].heed();
-                }
-            }
-            if chief_ended || (asked && !self.asked()) {
-                break;
-            }
-            let kept = &self.kept;
-            let is_kept = |pid| kept.iter().any(|kept| kept.pid == pid);
-            sys::reap_strangers(self.children.as_ref(), is_kept);
-        }
-        self.kept.iter().for_each(Kept::kill);
-        for kept in self.kept.drain(..) {
+        let mut status = None;
+        while (self.control.is_some() || !self.kept.is_empty()) && self.turn(&mut status) {}
+        self.kept.values().for_each(Kept::kill);
+        for kept in std::mem::take(&mut self.kept).into_values() {
             kept.ended();
         }
         status
     }
 
-    /// Waits for anything to happen. What has happened: to the program, on the control socket, to any
-    /// child, and on the leash and to the process of each worker.
-    fn wait(&self) -> Vec<bool> {
-        let none = -1;
-        let control = self.control.as_ref().map(|control| control.socket().as_fd().as_raw_fd());
-        let children = self.children.as_ref().map(AsRawFd::as_raw_fd);
-        let mut watched =
-            vec![self.end.as_raw_fd(), control.unwrap_or(none), children.unwrap_or(none)];
-        for kept in &self.kept {
-            // A leash that has ended stays readable.
-            let leash = kept.leash.as_ref().filter(|_| !kept.killed);
-            watched.push(leash.map_or(none, |leash| leash.as_fd().as_raw_fd()));
-            watched.push(kept.process.as_fd().as_raw_fd());
+    /// Waits for anything to happen, and does what follows; whether the keeper goes on.
+    fn turn(&mut self, status: &mut Option<ExitStatus>) -> bool {
+        let mut goes_on = true;
+        for number in self.events.wait() {
+            match Source::of(number) {
+                Source::End => return false,
+                Source::Control => goes_on &= self.asked(),
+                // All of them are looked for below.
+                Source::Children => {}
+                Source::Leash(worker) => self.heed(worker),
+                Source::Process(worker) => {
+                    let Some(kept) = self.kept.remove(&worker) else { continue };
+                    self.forget(&kept);
+                    let ended = kept.ended();
+                    if self.chief == Some(worker) {
+                        *status = ended;
+                        goes_on = false;
+                    }
+                }
+            }
         }
-        sys::wait_for(&watched)
+        let kept = &self.kept;
+        let is_kept = |pid| kept.values().any(|kept| kept.pid == pid);
+        sys::reap_strangers(self.children.as_ref(), is_kept);
+        goes_on
+    }
+
+    fn watch(&self, worker: usize, kept: &Kept) -> std::io::Result<()> {
+        if let Some(leash) = &kept.leash {
+            self.events.watch(leash.as_fd(), Source::Leash(worker).number())?;
+        }
+        self.events.watch_process(kept.process.as_fd(), Source::Process(worker).number())
+    }
+
+    fn forget(&self, kept: &Kept) {
+        if let Some(leash) = &kept.leash {
+            self.events.forget(leash.as_fd());
+        }
+        self.events.forget_process(kept.process.as_fd());
+    }
+
+    /// Does what the other end of a leash says; that it is gone says enough.
+    fn heed(&mut self, worker: usize) {
+        let Some(kept) = self.kept.get_mut(&worker) else { return };
+        let Some(leash) = &mut kept.leash else { return };
+        if !matches!(leash.try_receive(), Ok(None)) {
+            // A leash that has ended stays readable. The end of the worker is not long in coming.
+            self.events.forget(leash.as_fd());
+            kept.kill();
+        }
     }
 
     /// Takes a task; whether there may be more.
@@ -159,7 +233,7 @@ impl Keeper {
         };
         let Ok((mut before, task)) = Task::read(frame, 1, control) else { return true };
         // Without its leash a worker could not be ended; who has the other end finds it closed.
-        let leash = before.pop().map(Frames::from_socket);
+        let leash = before.pop().map(|leash| Frames::from_socket(sys::above(leash, OTHERS)));
         if let Some(Ok(leash)) = leash {
             self.start(task, Some(leash));
         }
@@ -168,8 +242,8 @@ impl Keeper {
 
     /// Takes the request of a worker. What is none ends the listening, and nothing else.
     fn requested(&mut self) {
-        let others = self.kept.iter().filter(|kept| Some(kept.pid) != self.chief);
-        let alive = others.map(|kept| kept.weight).sum();
+        let others = self.kept.iter().filter(|(worker, _)| Some(**worker) != self.chief);
+        let alive = others.map(|(_, kept)| kept.weight).sum();
         let Some(Control::Worker(requests)) = &mut self.control else { return };
         match requests.next(alive) {
             Ok(None) => {}
@@ -179,54 +253,76 @@ impl Keeper {
                     requests.answer(sequence, &answer);
                 }
             }
-            Err(()) => self.control = None,
+            Err(()) => {
+                self.events.forget(requests.socket().as_fd());
+                self.control = None;
+            }
         }
     }
 
-    /// Starts a worker: its id, or that of the process that stands between.
-    pub(crate) fn start(&mut self, task: Task, mut leash: Option<Frames>) -> Option<u32> {
+    /// Starts the worker with which the keeper ends; whether there is one.
+    pub(crate) fn start_chief(&mut self, task: Task) -> bool {
+        self.chief = self.start(task, None);
+        self.chief.is_some()
+    }
+
+    /// Starts a worker: its number.
+    fn start(&mut self, task: Task, mut leash: Option<Frames>) -> Option<usize> {
         let weight = task.weight();
-        let workers = self.workers;
-        let file = self.file.as_ref();
-        let keeper = std::process::id();
         let has_starter = task.settings.has_control;
-        let forked = if task.settings.starts.is_some() && !has_starter {
-            ProcessDescriptor::fork(move || graph::run(task, file, keeper, workers))
+        let (workers, keeper) = (self.workers, std::process::id());
+        let file = self.file.as_ref();
+        let below = |fd: &OwnedFd| fd.as_raw_fd() < OTHERS;
+        // Where the keeper is a fork of the program as it is, that may rely on all that fork(2) does.
+        let apart = self.control.is_some() && task.descriptors.iter().chain(file).all(below);
+        let child: Box<dyn FnOnce() -> u8 + '_> = if task.settings.starts.is_some() && !has_starter {
+            Box::new(move || graph::run(task, file, keeper, workers))
         } else if task.settings.processes && !has_starter {
-            ProcessDescriptor::fork(move || guard::run(task, file, keeper, workers))
+            Box::new(move || guard::run(task, file, keeper, workers))
         } else if task.settings.execute {
-            ProcessDescriptor::fork(move || start::execute(task, file, keeper))
+            Box::new(move || start::execute(task, file, keeper))
         } else {
-            ProcessDescriptor::fork(move || start::run(task, keeper, workers))
+            Box::new(move || start::run(task, keeper, workers))
         };
-        let kept = forked.and_then(|process| Ok((process.pid()?, process)));
-        match kept {
-            Ok((pid, process)) => {
-                self.kept.push(Kept { leash, process, pid, killed: false, weight });
-                Some(pid)
-            }
+        let forked = if apart {
+            ProcessDescriptor::fork_below(OTHERS, child)
+        } else {
+            ProcessDescriptor::fork(child)
+        };
+        match forked.and_then(|process| Ok((process.pid()?, process))) {
+            Ok((pid, process)) => self.keep(Kept { leash, process, pid, weight }),
             Err(error) => {
-                if let Some(leash) = &mut leash {
-                    let reason = error.to_string();
-                    let frame = Frame::encode(task::FAILED, 0, &reason, leash.caps());
-                    let _ = frame.and_then(|frame| leash.try_send(&frame));
-                }
+                failed(leash.as_mut(), &error);
                 None
             }
         }
     }
+
+    /// Keeps a worker that was started.
+    fn keep(&mut self, mut kept: Kept) -> Option<usize> {
+        let worker = self.next;
+        self.next += 1;
+        if let Err(error) = self.watch(worker, &kept) {
+            // Unwatched it could outlive who started it.
+            kept.kill();
+            self.forget(&kept);
+            failed(kept.leash.as_mut(), &error);
+            kept.ended();
+            return None;
+        }
+        self.kept.insert(worker, kept);
+        Some(worker)
+    }
+}
+
+/// Says that there is no process for a worker.
+fn failed(leash: Option<&mut Frames>, error: &dyn Display) {
+    let Some(leash) = leash else { return };
+    let frame = Frame::encode(task::FAILED, 0, &error.to_string(), leash.caps());
+    let _ = frame.and_then(|frame| leash.try_send(&frame));
 }
 
 impl Kept {
-    /// Does what the other end of the leash says; that it is gone says enough.
-    fn heed(&mut self) {
-        let Some(leash) = &mut self.leash else { return };
-        if !matches!(leash.try_receive(), Ok(None)) {
-            self.kill();
-            self.killed = true;
-        }
-    }
-
     /// All of it at once: were the keeper killed between two steps, nobody would do the second.
     fn kill(&self) {
         sys::kill_descendants(self.pid);
@@ -249,5 +345,22 @@ impl Kept {
             let _: Result<bool, Error> = leash.try_send(&frame);
         }
         Some(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST, Source};
+
+    #[test]
+    fn what_has_happened_is_told_by_its_number() {
+        let (leash, process) = (Source::Leash(FIRST), Source::Process(FIRST));
+        let others = [Source::End, Source::Control, Source::Children];
+        let sources = others.into_iter().chain([leash, process, Source::Leash(7)]);
+        let sources: Vec<_> = sources.collect();
+        for (place, source) in sources.iter().copied().enumerate() {
+            assert_eq!(Source::of(source.number()), source);
+            assert!(sources[..place].iter().all(|other| other.number() != source.number()));
+        }
     }
 }

@@ -63,17 +63,14 @@ fn prepare(
     if !settings.processes {
         sys::die_with(keeper).ok()?;
     }
-    let children = sys::watch_children().ok()?;
     let starts = settings.starts.clone()?;
     let authority = Authority::new(settings.clone(), starts, descriptors.get(1..)?).ok()?;
     let (socket, there) = Frames::pair().ok()?;
     settings.has_control = true;
     descriptors.insert(1, there.into());
     let control = Some(Control::Worker(Box::new(Requests { socket, authority })));
-    let mut starter =
-        Keeper { control, end, children, file, workers, kept: Vec::new(), chief: None };
-    starter.chief = starter.start(Task { settings, descriptors }, None);
-    starter.chief.map(|_| starter)
+    let mut starter = Keeper::new(control, end, file, workers).ok()?;
+    starter.start_chief(Task { settings, descriptors }).then_some(starter)
 }
 
 impl Requests {

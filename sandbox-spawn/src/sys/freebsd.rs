@@ -1,5 +1,7 @@
 //! What is FreeBSD's own: reapers, and what procctl(2) sets.
 
+mod events;
+
 use std::{
     fs::File,
     io,
@@ -11,6 +13,8 @@ use std::{
 };
 
 use libc::c_int;
+
+pub(crate) use events::Events;
 
 use super::posix::{check, no_cores, owned};
 

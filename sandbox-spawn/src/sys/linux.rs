@@ -1,5 +1,6 @@
 //! What is Linux's own: pidfds, the death of parents, process groups, capabilities(7).
 
+mod events;
 mod filter;
 
 use std::{
@@ -10,6 +11,8 @@ use std::{
 };
 
 use libc::c_int;
+
+pub(crate) use events::Events;
 
 use super::posix::{check, no_cores, owned};
 

@@ -70,6 +70,11 @@ fn copy_above(fd: RawFd, least: RawFd) -> io::Result<RawFd> {
     check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })
 }
 
+/// The same descriptor at this number or above; where it is if there is no room.
+pub(crate) fn above(fd: OwnedFd, least: RawFd) -> OwnedFd {
+    copy_above(fd.as_raw_fd(), least).map_or(fd, owned)
+}
+
 /// dup2(2)
 fn copy_to(fd: RawFd, number: RawFd) -> io::Result<()> {
     // SAFETY: dup2 takes no pointers. Who calls this owns the whole table of descriptors.
