@@ -63,10 +63,15 @@ pub enum Resource {
     Cpu,
     /// Bytes of data: `RLIMIT_DATA`.
     Data,
-    /// The highest number of a descriptor, and one more: `RLIMIT_NOFILE`.
+    /// The highest number of a descriptor, and one more: `RLIMIT_NOFILE`. Unless stated it is that of
+    /// the program less 512, or the half of it: on Linux all processes of a user share a count of
+    /// descriptors in flight, of which something must be left for the program.
     Descriptors,
     /// Bytes of a file that is written: `RLIMIT_FSIZE`.
     FileSize,
+    /// How many processes, on Linux threads too, the worker's user may have, all programs together,
+    /// for the worker to start another one: `RLIMIT_NPROC`. Root is not held.
+    Processes,
     /// Bytes of the first thread's stack: `RLIMIT_STACK`.
     Stack,
 }
@@ -78,6 +83,8 @@ pub struct Builder {
     settings: Settings,
     grants: Vec<Arc<OwnedFd>>,
     directory: Option<Arc<OwnedFd>>,
+    /// As it travels: see [`task::environment`].
+    environment: Vec<u8>,
     stderr: Stderr,
     start: Start,
     deadline: Option<Duration>,
@@ -100,7 +107,6 @@ impl Builder {
             ceiling: Limits::NONE.into(),
             require: None,
             resources: Vec::new(),
-            environment: Vec::new(),
             user: None,
             processes: false,
             cores: false,
@@ -111,6 +117,7 @@ impl Builder {
             settings,
             grants: Vec::new(),
             directory: None,
+            environment: Vec::new(),
             stderr: Stderr::default(),
             start: Start::default(),
             deadline: Some(DEADLINE),
@@ -157,7 +164,11 @@ impl Builder {
         self
     }
 
-    /// Puts a variable into the worker's environment, which is empty otherwise.
+    /// Puts a variable into the worker's environment, which is empty otherwise. No other worker finds
+    /// it in its memory.
+    ///
+    /// It travels in shared memory. So a program in capability mode needs `WRITE` and `MMAP_R` in its
+    /// ceiling, on Linux.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         let (name, value) = (name.as_ref().as_bytes(), value.as_ref().as_bytes());
         if name.is_empty() || name.contains(&b'=') || name.contains(&0) || value.contains(&0) {
@@ -165,7 +176,9 @@ impl Builder {
             self.mistake =
                 Some(format!("no environment has the variable `{}`", name.escape_debug()));
         } else {
-            self.settings.environment.push((name.to_owned(), value.to_owned()));
+            for part in [name, b"=", value, b"\0"] {
+                self.environment.extend_from_slice(part);
+            }
         }
         self
     }
@@ -255,7 +268,9 @@ impl Builder {
         frames.set_caps(self.settings.caps()).map_err(|error| failed(&error))?;
         frames.peer_ceiling(Limits::from(&self.settings.ceiling));
         let (leash, other) = Frames::pair().map_err(|error| failed(&error))?;
-        let (task, captured) = self.task(there.into()).map_err(|error| failed(&error))?;
+        let (mut task, captured) = self.task(there.into()).map_err(|error| failed(&error))?;
+        let environment = task::environment(&self.environment);
+        task.environment = environment.map_err(|error| failed(&error))?;
         let other = OwnedFd::from(other);
         let keeper = match self.start {
             Start::Fork => Some(self.fork(task, other)?),
@@ -300,7 +315,7 @@ impl Builder {
                 captured = Some(reader);
             }
         }
-        Ok((Task { settings, descriptors }, captured))
+        Ok((Task { settings, descriptors, environment: None }, captured))
     }
 
     fn fork(&self, task: Task, leash: OwnedFd) -> Result<ProcessDescriptor, Error> {

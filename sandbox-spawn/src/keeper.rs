@@ -13,7 +13,7 @@ use std::{
     process::ExitStatus,
 };
 
-use capsicum_channel::{Error, Frame, Frames};
+use capsicum_channel::{Caps, Error, Frame, Frames};
 use capsicum_rs::ProcessDescriptor;
 
 use crate::{
@@ -35,12 +35,13 @@ pub(crate) struct Keeper {
 
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
 pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static [Worker]) -> u8 {
-    let Task { settings, mut descriptors } = task;
+    let (settings, mut descriptors, variables) = task.apart();
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let Ok(leash) = Frames::from_socket(descriptors.remove(0)) else { return 1 };
     let mut keeper = Keeper { control: None, end, file: None, workers, kept: Vec::new() };
-    keeper.start(Task { settings, descriptors }, leash);
+    let Ok(environment) = task::environment(&variables) else { return 1 };
+    keeper.start(Task { settings, descriptors, environment }, leash);
     keeper.run();
     0
 }
@@ -86,7 +87,8 @@ impl Keeper {
     /// on the leash and to the process of each worker.
     fn wait(&self) -> Vec<bool> {
         let none = -1;
-        let control = self.control.as_ref().map_or(none, |control| control.as_fd().as_raw_fd());
+        let control = self.control.as_ref().filter(|_| self.has_room());
+        let control = control.map_or(none, |control| control.as_fd().as_raw_fd());
         let mut watched = vec![self.end.as_raw_fd(), control];
         for kept in &self.kept {
             // A leash that has ended stays readable.
@@ -94,6 +96,14 @@ impl Keeper {
             watched.push(kept.process.as_fd().as_raw_fd());
         }
         sys::wait_for(&watched)
+    }
+
+    /// Whether another task may be taken. One whose descriptors do not fit into the table would be lost,
+    /// and the control socket with it; so it waits until a worker has ended.
+    fn has_room(&self) -> bool {
+        // The standard streams, what this has, and what a start takes in passing.
+        let open = 6 + 2 * self.kept.len();
+        open + Caps::default().descriptors < sys::most_descriptors()
     }
 
     /// Takes a task; whether there may be more.

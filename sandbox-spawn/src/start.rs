@@ -6,7 +6,7 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Worker, sys,
+    Inside, Resource, Worker, sys,
     task::{self, Level, Settings, Task},
     worker,
 };
@@ -22,15 +22,15 @@ const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
 
 /// Becomes the worker of a task, in a fork of its keeper, and runs it.
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
-    let Task { settings, descriptors } = task;
+    let (settings, descriptors, variables) = task.apart();
     let Ok(mut descriptors) = arrange(&settings, descriptors, keeper) else { return NOT_RUN };
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
     let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
-    let entered = frames
-        .set_caps(settings.caps())
-        .map_err(text)
-        .and_then(|()| prepare(&settings, descriptors, &frames, keeper, workers));
+    let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
+        sys::set_environment(&variables);
+        prepare(&settings, descriptors, &frames, keeper, workers)
+    });
     let (answer, ready) = match entered {
         Ok(ready) => (task::level(ready.containment).ok_or_else(String::new), Some(ready)),
         Err(reason) => (Err(reason), None),
@@ -93,7 +93,6 @@ fn prepare(
     let directory = if settings.has_directory { descriptors.pop() } else { None };
     sys::change_directory(directory.as_ref()).map_err(at("the working directory"))?;
     drop(directory);
-    sys::set_environment(&settings.environment);
     if let Some((user, group)) = settings.user {
         sys::become_user(user, group).map_err(at("the user and the group"))?;
     }
@@ -110,6 +109,9 @@ fn prepare(
     for (resource, limit) in &settings.resources {
         let failed = |error| format!("the limit of {resource:?}: {error}");
         sys::limit_resource(*resource, *limit).map_err(failed)?;
+    }
+    if !settings.resources.iter().any(|(resource, _)| *resource == Resource::Descriptors) {
+        sys::leave_descriptors().map_err(at("the limit of descriptors"))?;
     }
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
