@@ -134,6 +134,8 @@ impl Frames {
     /// [`Error::TooLarge`] where the kernel has no such buffers (Linux: `net.core.wmem_max`;
     /// FreeBSD: `kern.ipc.maxsockbuf`), [`Error::TooManyDescriptors`] for more than
     /// [`Caps::MAX_DESCRIPTORS`].
+    ///
+    /// A frame of which FreeBSD 15 has brought a part already is held to the new caps too.
     pub fn set_caps(&mut self, caps: Caps) -> Result<(), Error> {
         if caps.descriptors > Caps::MAX_DESCRIPTORS {
             let most = Caps::MAX_DESCRIPTORS;

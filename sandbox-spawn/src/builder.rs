@@ -25,6 +25,8 @@ pub struct Builder {
     settings: Settings,
     grants: Vec<Given>,
     directory: Option<Arc<OwnedFd>>,
+    /// As it travels: see [`task::environment`].
+    environment: Vec<u8>,
     stderr: Stderr,
     start: Start,
     deadline: Option<Duration>,
@@ -56,7 +58,6 @@ impl Builder {
             ceiling: Limits::NONE.into(),
             require: None,
             resources: Vec::new(),
-            environment: Vec::new(),
             user: None,
             processes: false,
             cores: false,
@@ -68,6 +69,7 @@ impl Builder {
             settings,
             grants: Vec::new(),
             directory: None,
+            environment: Vec::new(),
             stderr: Stderr::default(),
             start: Start::default(),
             deadline: Some(DEADLINE),
@@ -118,11 +120,17 @@ impl Builder {
         self
     }
 
-    /// Puts a variable into the worker's environment, which is empty otherwise.
+    /// Puts a variable into the worker's environment, which is empty otherwise. No other worker finds
+    /// it in its memory.
+    ///
+    /// It travels in shared memory. So a program in capability mode needs `WRITE` and `MMAP_R` in its
+    /// ceiling, on Linux. Workers that are started by a worker may find what that one gives to others.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         let (name, value) = (name.as_ref().as_bytes(), value.as_ref().as_bytes());
         if is_variable(name, value) {
-            self.settings.environment.push((name.to_owned(), value.to_owned()));
+            for part in [name, b"=", value, b"\0"] {
+                self.environment.extend_from_slice(part);
+            }
         } else {
             let name = String::from_utf8_lossy(name).into_owned();
             self.mistake =
@@ -198,6 +206,6 @@ impl Given {
 }
 
 /// Whether an environment can have it.
-pub(crate) fn is_variable(name: &[u8], value: &[u8]) -> bool {
+fn is_variable(name: &[u8], value: &[u8]) -> bool {
     !name.is_empty() && !name.contains(&b'=') && !name.contains(&0) && !value.contains(&0)
 }

@@ -15,7 +15,7 @@ use std::{
     process::ExitStatus,
 };
 
-use capsicum_channel::{Error, Frame, Frames};
+use capsicum_channel::{Caps, Error, Frame, Frames};
 use capsicum_rs::ProcessDescriptor;
 
 use crate::{
@@ -34,6 +34,8 @@ const OTHERS: RawFd = 128;
 pub(crate) struct Keeper {
     /// From where tasks come. A keeper without ends with its workers.
     control: Option<Control>,
+    /// Whether tasks are taken now.
+    listening: bool,
     /// Readable once the program has ended, also where a fork of it holds the other ends.
     _end: OwnedFd,
     /// Readable once any child has ended, where the system can tell.
@@ -110,14 +112,16 @@ impl Source {
 
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
 pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static [Worker]) -> u8 {
-    let Task { settings, mut descriptors } = task;
+    let (settings, mut descriptors, variables) = task.apart();
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let Ok(leash) = Frames::from_socket(descriptors.remove(0)) else { return 1 };
     // Those that the worker starts may be executed anew.
     let file = settings.starts.as_ref().and_then(|_| sys::own_program().ok());
     let Ok(mut keeper) = Keeper::new(None, end, file, workers) else { return 1 };
-    keeper.start(Task { settings, descriptors }, Some(leash));
+    let Ok(environment) = task::environment(&variables) else { return 1 };
+    drop(variables);
+    keeper.start(Task { settings, descriptors, environment }, Some(leash));
     keeper.run();
     0
 }
@@ -142,20 +146,23 @@ impl Keeper {
         let events = sys::Events::new()?;
         let children = sys::watch_children()?;
         events.watch(end.as_fd(), Source::End.number())?;
-        if let Some(control) = &control {
-            events.watch(control.socket().as_fd(), Source::Control.number())?;
-        }
         if let Some(children) = &children {
             events.watch(children.as_fd(), Source::Children.number())?;
         }
         let (kept, next, chief) = (BTreeMap::new(), FIRST, None);
-        Ok(Self { control, _end: end, children, file, workers, kept, next, chief, events })
+        let (listening, _end) = (false, end);
+        Ok(Self { control, listening, _end, children, file, workers, kept, next, chief, events })
     }
 
     /// Keeps workers until there is nothing more to keep, or until the chief has ended: how.
     pub(crate) fn run(&mut self) -> Option<ExitStatus> {
         let mut status = None;
-        while (self.control.is_some() || !self.kept.is_empty()) && self.turn(&mut status) {}
+        while self.control.is_some() || !self.kept.is_empty() {
+            self.listen();
+            if !self.turn(&mut status) {
+                break;
+            }
+        }
         self.kept.values().for_each(Kept::kill);
         for kept in std::mem::take(&mut self.kept).into_values() {
             kept.ended();
@@ -213,6 +220,30 @@ impl Keeper {
             self.events.forget(leash.as_fd());
             kept.kill();
         }
+    }
+
+    /// Takes tasks or does not, as there is room.
+    fn listen(&mut self) {
+        let room = self.has_room();
+        let Some(control) = self.control.as_ref().filter(|_| room != self.listening) else {
+            return;
+        };
+        let control = control.socket().as_fd();
+        if room {
+            // What fails is tried again when something else has happened.
+            self.listening = self.events.watch(control, Source::Control.number()).is_ok();
+        } else {
+            self.events.forget(control);
+            self.listening = false;
+        }
+    }
+
+    /// Whether another task may be taken. One whose descriptors do not fit into the table would be lost,
+    /// and the control socket with it; so it waits until a worker has ended.
+    fn has_room(&self) -> bool {
+        // The standard streams, what this has, and what a start takes in passing.
+        let open = 12 + 2 * self.kept.len();
+        open + Caps::default().descriptors < sys::most_descriptors()
     }
 
     /// Takes a task; whether there may be more.
@@ -275,7 +306,8 @@ impl Keeper {
         let below = |fd: &OwnedFd| fd.as_raw_fd() < OTHERS;
         // Where the keeper is a fork of the program as it is, that may rely on all that fork(2) does.
         let apart = self.control.is_some() && task.descriptors.iter().chain(file).all(below);
-        let child: Box<dyn FnOnce() -> u8 + '_> = if task.settings.starts.is_some() && !has_starter {
+        let child: Box<dyn FnOnce() -> u8 + '_> = if task.settings.starts.is_some() && !has_starter
+        {
             Box::new(move || graph::run(task, file, keeper, workers))
         } else if task.settings.processes && !has_starter {
             Box::new(move || guard::run(task, file, keeper, workers))

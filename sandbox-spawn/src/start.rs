@@ -6,7 +6,7 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Worker, graph, sys,
+    Inside, Resource, Worker, graph, sys,
     task::{self, CHANNEL, Grant, Level, Settings, Task},
     worker,
 };
@@ -22,7 +22,7 @@ const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
 
 /// Becomes the worker of a task, in a fork of its keeper, and runs it.
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
-    let Task { settings, descriptors } = task;
+    let (settings, descriptors, variables) = task.apart();
     let Ok(mut descriptors) = arrange(&settings, descriptors, keeper) else { return NOT_RUN };
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
@@ -30,6 +30,7 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     let control = settings.has_control.then(|| descriptors.remove(0));
     let Ok(control) = control.map(Frames::from_socket).transpose() else { return NOT_RUN };
     let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
+        sys::set_environment(&variables);
         prepare(&settings, descriptors, (&frames, control.as_ref()), keeper, workers)
     });
     graph::enter(control);
@@ -96,7 +97,6 @@ fn prepare(
     let directory = if settings.has_directory { descriptors.pop() } else { None };
     sys::change_directory(directory.as_ref()).map_err(at("the working directory"))?;
     drop(directory);
-    sys::set_environment(&settings.environment);
     if let Some((user, group)) = settings.user {
         sys::become_user(user, group).map_err(at("the user and the group"))?;
     }
@@ -121,6 +121,9 @@ fn prepare(
     for (resource, limit) in &settings.resources {
         let failed = |error| format!("the limit of {resource:?}: {error}");
         sys::limit_resource(*resource, *limit).map_err(failed)?;
+    }
+    if !settings.resources.iter().any(|(resource, _)| *resource == Resource::Descriptors) {
+        sys::leave_descriptors().map_err(at("the limit of descriptors"))?;
     }
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;

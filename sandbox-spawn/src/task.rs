@@ -1,8 +1,8 @@
 //! What a worker is started with, and how it travels to the process that starts it.
 
-use std::os::fd::OwnedFd;
+use std::{ops::Deref, os::fd::OwnedFd};
 
-use capsicum_channel::{Caps, Error, Frame, Frames, Handle};
+use capsicum_channel::{Caps, Error, Frame, Frames, Handle, SharedBytes};
 use capsicum_rs::{Containment, Limits, Rights};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,6 @@ pub(crate) struct Settings {
     pub(crate) ceiling: Bounds,
     pub(crate) require: Option<Level>,
     pub(crate) resources: Vec<(Resource, u64)>,
-    pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) user: Option<(u32, u32)>,
     pub(crate) processes: bool,
     pub(crate) cores: bool,
@@ -104,16 +103,61 @@ impl Settings {
 pub(crate) struct Task {
     pub(crate) settings: Settings,
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// The environment, where there is one: see [`environment`].
+    pub(crate) environment: Option<SharedBytes>,
 }
 
-/// How many descriptors come with a task: as many as a frame of default caps has, less a leash.
+/// The environment as it travels: `NAME=VALUE`, each with a 0 behind it, in memory of its own.
+///
+/// The next worker is a copy of the zygote, whatever that has read and freed included. So the zygote
+/// does not read it: it hands on a descriptor.
+pub(crate) fn environment(variables: &[u8]) -> Result<Option<SharedBytes>, Error> {
+    if variables.is_empty() { Ok(None) } else { SharedBytes::new(variables).map(Some) }
+}
+
+/// An environment as it travels, in memory that nobody finds it in afterwards: what this process starts
+/// later is a copy of it.
+pub(crate) struct Variables(Vec<u8>);
+
+impl Deref for Variables {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Variables {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Who reads it is not known to the compiler, which leaves it nothing to leave out.
+        std::hint::black_box(&self.0);
+    }
+}
+
+/// Whether it is one that a [`Builder`](crate::Builder) makes.
+pub(crate) fn is_environment(variables: &[u8]) -> bool {
+    let Some(variables) = variables.strip_suffix(&[0]) else { return variables.is_empty() };
+    let mut variables = variables.split(|byte| *byte == 0);
+    variables
+        .all(|variable| variable.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0))
+}
+
+/// How many grants a task may have: with the leash, the socket, the directory, the standard error and
+/// the environment no more than a frame of default caps has.
 pub(crate) const MOST_GRANTS: usize = 56;
 
 impl Task {
+    /// Its parts, for a process that is about to close what it does not know: the environment is copied.
+    pub(crate) fn apart(self) -> (Settings, Vec<OwnedFd>, Variables) {
+        let variables = self.environment.as_deref().map(<[u8]>::to_vec);
+        (self.settings, self.descriptors, Variables(variables.unwrap_or_default()))
+    }
+
     /// Sends it, with some descriptors before its own.
     pub(crate) fn frame(self, before: Vec<OwnedFd>, frames: &Frames) -> Result<Frame, Error> {
         let handles: Vec<_> = before.into_iter().chain(self.descriptors).map(Handle::new).collect();
-        Frame::encode(START, 0, &(self.settings, handles), frames.caps())
+        Frame::encode(START, 0, &(self.settings, handles, self.environment), frames.caps())
     }
 
     /// Reads it back, with so many descriptors before its own.
@@ -125,7 +169,8 @@ impl Task {
         if frame.kind() != START {
             return Err(Error::protocol("not a task"));
         }
-        let (settings, handles): (Settings, Vec<Handle<OwnedFd>>) = frame.decode(frames.caps())?;
+        let (settings, handles, environment): (Settings, Vec<Handle<OwnedFd>>, _) =
+            frame.decode(frames.caps())?;
         let mut descriptors: Vec<_> =
             handles.into_iter().filter_map(|handle| handle.into_inner().ok()).collect();
         let own = 1
@@ -137,6 +182,6 @@ impl Task {
             return Err(Error::protocol("a task with other descriptors than it says"));
         }
         let rest = descriptors.split_off(before);
-        Ok((descriptors, Self { settings, descriptors: rest }))
+        Ok((descriptors, Self { settings, descriptors: rest, environment }))
     }
 }

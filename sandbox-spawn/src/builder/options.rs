@@ -44,10 +44,15 @@ pub enum Resource {
     Cpu,
     /// Bytes of data: `RLIMIT_DATA`.
     Data,
-    /// The highest number of a descriptor, and one more: `RLIMIT_NOFILE`.
+    /// The highest number of a descriptor, and one more: `RLIMIT_NOFILE`. Unless stated it is that of
+    /// the program less 512, or the half of it: on Linux all processes of a user share a count of
+    /// descriptors in flight, of which something must be left for the program.
     Descriptors,
     /// Bytes of a file that is written: `RLIMIT_FSIZE`.
     FileSize,
+    /// How many processes, on Linux threads too, the worker's user may have, all programs together,
+    /// for the worker to start another one: `RLIMIT_NPROC`. Root is not held.
+    Processes,
     /// Bytes of the first thread's stack: `RLIMIT_STACK`.
     Stack,
 }

@@ -14,7 +14,7 @@ use crate::{
     Compartment, End, Error, Process, capture,
     graph::{self, Asking, Place, Source},
     init, keeper, start,
-    task::{MOST_GRANTS, Settings, Task},
+    task::{self, MOST_GRANTS, Settings, Task},
     worker,
 };
 
@@ -91,7 +91,8 @@ impl Builder {
                 }
             });
         }
-        let (mut frames, leash) = asking.start(settings, sources, sent, deadline)?;
+        let (mut frames, leash) =
+            asking.start(settings, sources, sent, self.environment.clone(), deadline)?;
         let process = Process::new(name, leash, None);
         frames.set_caps(self.settings.caps()).map_err(|error| failed(&error))?;
         frames.peer_ceiling(Limits::from(&self.settings.ceiling));
@@ -159,7 +160,8 @@ impl Builder {
                 captured = Some(reader);
             }
         }
-        Ok((Task { settings, descriptors }, captured))
+        let environment = task::environment(&self.environment).map_err(io::Error::from)?;
+        Ok((Task { settings, descriptors, environment }, captured))
     }
 
     fn fork(&self, task: Task, leash: OwnedFd) -> Result<ProcessDescriptor, Error> {

@@ -54,6 +54,7 @@ impl Asking {
         settings: Settings,
         sources: Vec<Source>,
         sent: Vec<OwnedFd>,
+        environment: Vec<u8>,
         deadline: Option<Instant>,
     ) -> Result<(Frames, Frames), Error> {
         let name = settings.worker.clone();
@@ -66,7 +67,7 @@ impl Asking {
             error => Error::start(&name, &error),
         };
         let sent = sent.into_iter().map(Handle::new).collect();
-        let request = Request { settings, sources, sent };
+        let request = Request { settings, sources, sent, environment };
         // What is done with it leaves no half of anything: a late answer has another number.
         let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (control, sequence) = &mut *asking;

@@ -16,10 +16,7 @@ use super::{
     Starts,
     request::{Request, Source},
 };
-use crate::{
-    builder,
-    task::{self, Grant, MOST_GRANTS, Settings},
-};
+use crate::task::{self, Grant, MOST_GRANTS, Settings};
 
 /// Rights that lead from a descriptor to others, by name. On Linux which directories they may start
 /// from is settled when a process enters: one that has come later leads its holder nowhere, but would
@@ -36,6 +33,14 @@ pub(super) struct Authority {
     stderr: Option<OwnedFd>,
     /// What every descriptor of the worker has at least: it may have sent any of them.
     every: Limits,
+}
+
+/// A request that has been found to be within what the worker has.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) settings: Settings,
+    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) environment: Vec<u8>,
 }
 
 impl Authority {
@@ -66,16 +71,15 @@ impl Authority {
     }
 
     /// What is to be started for a request, or what in it is too wide. So many more may live.
-    pub(super) fn judge(
-        &self,
-        request: Request,
-        left: u64,
-    ) -> Result<(Settings, Vec<OwnedFd>), String> {
-        let Request { mut settings, sources, sent } = request;
+    pub(super) fn judge(&self, request: Request, left: u64) -> Result<Judged, String> {
+        let Request { mut settings, sources, sent, environment } = request;
         self.worker(&settings, left)?;
         self.confinement(&mut settings)?;
+        if !task::is_environment(&environment) {
+            return Err("no environment has such a variable".to_owned());
+        }
         let descriptors = self.descriptors(&mut settings, &sources, sent)?;
-        Ok((settings, descriptors))
+        Ok(Judged { settings, descriptors, environment })
     }
 
     /// Which worker, and what it may start.
@@ -148,10 +152,6 @@ impl Authority {
         let (caps, most) = (settings.caps, own.caps);
         if caps.0 > most.0 || caps.1 > most.1 || caps.2 > most.2 {
             return Err(format!("its caps are above those of `{name}`"));
-        }
-        let mut variables = settings.environment.iter();
-        if !variables.all(|(name, value)| builder::is_variable(name, value)) {
-            return Err("no environment has such a variable".to_owned());
         }
         Ok(())
     }

@@ -28,6 +28,9 @@ pub(super) struct Request {
     /// One for each grant of the settings.
     pub(super) sources: Vec<Source>,
     pub(super) sent: Vec<Handle<OwnedFd>>,
+    /// `NAME=VALUE`, each with a 0 behind it. What a worker gives to those that it starts is read here, so
+    /// that they may find each other's.
+    pub(super) environment: Vec<u8>,
 }
 
 /// The socket to the new worker and its leash, or why there is none.

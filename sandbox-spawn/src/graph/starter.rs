@@ -10,14 +10,14 @@ use capsicum_channel::{Frame, Frames, Handle};
 
 use super::{
     Starts,
-    authority::Authority,
+    authority::{Authority, Judged},
     request::{ANSWER, ASK, Answer, Request},
 };
 use crate::{
     Worker,
     keeper::{Control, Keeper},
     start, sys,
-    task::{Settings, Task},
+    task::{self, Task},
 };
 
 /// Where the requests of a worker come from, and what they are held against.
@@ -52,7 +52,7 @@ fn prepare(
     keeper: u32,
     workers: &'static [Worker],
 ) -> Option<Keeper> {
-    let Task { mut settings, mut descriptors } = task;
+    let (mut settings, mut descriptors, variables) = task.apart();
     if let Some(file) = file {
         descriptors.push(file.try_clone().ok()?);
     }
@@ -70,7 +70,9 @@ fn prepare(
     descriptors.insert(1, there.into());
     let control = Some(Control::Worker(Box::new(Requests { socket, authority })));
     let mut starter = Keeper::new(control, end, file, workers).ok()?;
-    starter.start_chief(Task { settings, descriptors }).then_some(starter)
+    let environment = task::environment(&variables).ok()?;
+    drop(variables);
+    starter.start_chief(Task { settings, descriptors, environment }).then_some(starter)
 }
 
 impl Requests {
@@ -88,8 +90,7 @@ impl Requests {
         }
         let request: Request = frame.decode(self.socket.caps()).map_err(drop)?;
         let left = self.authority.most().saturating_sub(alive);
-        let prepared = self.authority.judge(request, left);
-        let prepared = prepared.and_then(|(settings, rest)| connected(settings, rest));
+        let prepared = self.authority.judge(request, left).and_then(connected);
         Ok(match prepared {
             Ok((task, leash, answer)) => Some(Asked { task, leash, answer, sequence }),
             Err(reason) => {
@@ -117,14 +118,16 @@ pub(crate) struct Asked {
 }
 
 /// The worker's ends, and the other ones.
-fn connected(settings: Settings, rest: Vec<OwnedFd>) -> Result<(Task, Frames, Answer), String> {
+fn connected(judged: Judged) -> Result<(Task, Frames, Answer), String> {
+    let Judged { settings, descriptors, environment } = judged;
     let text = |error: capsicum_channel::Error| error.to_string();
     let (mut frames, there) = Frames::pair().map_err(text)?;
     frames.set_caps(settings.caps()).map_err(text)?;
     let (leash, other) = Frames::pair().map_err(text)?;
-    let descriptors = [there.into()].into_iter().chain(rest).collect();
+    let descriptors = [there.into()].into_iter().chain(descriptors).collect();
     let answer = Ok((Handle::new(frames.into()), Handle::new(other.into())));
-    Ok((Task { settings, descriptors }, leash, answer))
+    let environment = task::environment(&environment).map_err(text)?;
+    Ok((Task { settings, descriptors, environment }, leash, answer))
 }
 
 impl Task {

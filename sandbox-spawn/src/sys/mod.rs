@@ -13,5 +13,6 @@ pub(crate) use linux::*;
 
 pub(crate) use posix::{
     above, arrange, become_guard, become_keeper, become_user, change_directory, end_like, execute,
-    exit, inherited, leave_keeper, limit_resource, parent, set_environment, wait_for,
+    exit, inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, parent,
+    set_environment, wait_for,
 };

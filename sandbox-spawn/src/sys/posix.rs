@@ -125,9 +125,28 @@ fn files() -> io::Result<libc::rlimit> {
     Ok(unsafe { limit.assume_init() })
 }
 
+/// How many descriptors this process may have.
+pub(crate) fn most_descriptors() -> usize {
+    files().map_or(0, |limit| usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
 fn set_files(limit: libc::rlimit) -> io::Result<()> {
     // SAFETY: the kernel reads the structure.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).map(drop)
+}
+
+/// How many descriptors fewer than the program a worker may have.
+const LEFT: libc::rlim_t = 512;
+
+/// Holds a worker, for ever, to fewer descriptors than the program may have.
+///
+/// Linux counts descriptors that are in flight for each user, and who has more of them there than it may
+/// have open sends no more. So a worker that sends what nobody receives could keep the program, and all
+/// other workers, from sending any. One message more than its limit is what it can get to.
+pub(crate) fn leave_descriptors() -> io::Result<()> {
+    let soft = files()?.rlim_cur;
+    let most = soft - LEFT.min(soft / 2);
+    set_files(libc::rlimit { rlim_cur: most, rlim_max: most })
 }
 
 /// Makes the process, a fork of the program, a keeper: in a session of its own, deaf to what ends
@@ -251,14 +270,16 @@ fn wipe_environment() {
     }
 }
 
-/// Makes these the only variables.
-pub(crate) fn set_environment(variables: &[(Vec<u8>, Vec<u8>)]) {
+/// Makes these the only variables: `NAME=VALUE`, each with a 0 behind it.
+pub(crate) fn set_environment(variables: &[u8]) {
     for (name, _) in std::env::vars_os() {
         // SAFETY: the process has one thread.
         unsafe { std::env::remove_var(name) };
     }
-    for (name, value) in variables {
-        // SAFETY: the process has one thread; the builder has checked the name and the value.
+    for variable in variables.split(|byte| *byte == 0) {
+        let Some(end) = variable.iter().position(|byte| *byte == b'=') else { continue };
+        let (name, value) = (&variable[..end], &variable[end + 1..]);
+        // SAFETY: the process has one thread; the builder has checked the name, which is not empty.
         unsafe { std::env::set_var(OsStr::from_bytes(name), OsStr::from_bytes(value)) };
     }
 }
@@ -299,6 +320,7 @@ pub(crate) fn limit_resource(resource: Resource, most: u64) -> io::Result<()> {
         Resource::Data => libc::RLIMIT_DATA,
         Resource::Descriptors => libc::RLIMIT_NOFILE,
         Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::Processes => libc::RLIMIT_NPROC,
         Resource::Stack => libc::RLIMIT_STACK,
     };
     let most = libc::rlim_t::try_from(most).unwrap_or(libc::RLIM_INFINITY);

@@ -256,11 +256,9 @@ fn mistakes(setting: Setting) -> Result<(), String> {
             other => return Err(format!("{words}: {other:?}")),
         }
     }
-    let long = setting.builder("report").env("LONG", "x".repeat(100_000)).spawn();
-    match (setting.start, long) {
-        (Start::Fork, Ok(_)) | (_, Err(Error::Start { .. })) => Ok(()),
-        (_, other) => Err(format!("more than a frame holds: {other:?}")),
-    }
+    // In memory of its own there is room for what no frame would hold.
+    setting.builder("echo").env("LONG", "x".repeat(100_000)).spawn().map_err(text)?;
+    Ok(())
 }
 
 fn many(setting: Setting) -> Result<(), String> {

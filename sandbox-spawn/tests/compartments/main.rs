@@ -5,6 +5,7 @@
 //! program again, under a deadline. `compartments [--list] [FILTER…]`. The last line is `N passed, N
 //! failed, N skipped`.
 
+mod attacks;
 mod cases;
 mod channels;
 mod ends;
@@ -43,6 +44,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(channels::CASES)
         .chain(graphs::CASES)
         .chain(graph_ends::CASES)
+        .chain(attacks::CASES)
 }
 
 fn main() -> ExitCode {
@@ -126,6 +128,7 @@ fn one(case: &str, level: &str, start: &str) -> ExitCode {
         .and_then(|case| {
             let setting = Setting::new(level, start)?;
             setting.descend().map_err(|error| format!("the level: {error}"))?;
+            raw::limit_descriptors(1024)?;
             workers::remember_secret();
             sandbox_spawn::init(workers::WORKERS).map_err(|error| error.to_string())?;
             let before = raw::open_descriptors();

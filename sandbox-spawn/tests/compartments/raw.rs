@@ -4,13 +4,17 @@
 #[cfg_attr(target_os = "freebsd", path = "raw/freebsd.rs")]
 mod system;
 
-use std::{io, os::fd::RawFd};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd, RawFd},
+};
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
-    LIMIT_OF_FORKS, More, NOT_CAPABLE, forbidden_call, hide_better_than, kill_keepers,
-    no_grandchildren, parents_of, workers_have_no_capabilities,
+    LIMIT_OF_FORKS, More, NOT_CAPABLE, execute, forbidden_call, hide_better_than, kill_keepers,
+    limit_descriptors_of_keepers, no_grandchildren, parents_of, search,
+    workers_have_no_capabilities,
 };
 
 /// What the kernel says of a process.
@@ -195,4 +199,26 @@ pub(crate) fn linger(fd: RawFd, seconds: i32) -> Result<(), String> {
 pub(crate) fn kill(pid: i32, signal: i32) {
     // SAFETY: takes no pointers.
     unsafe { libc::kill(pid, signal) };
+}
+
+pub(crate) fn is_root() -> bool {
+    // SAFETY: it always succeeds.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Another descriptor of /dev/null.
+pub(crate) fn copy_of_input() -> Option<OwnedFd> {
+    std::io::stdin().as_fd().try_clone_to_owned().ok()
+}
+
+/// What most systems allow an ordinary program: `RLIMIT_NOFILE`, soft.
+pub(crate) fn limit_descriptors(most: u64) -> Result<(), String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure, and then reads it.
+    let set = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        limit.rlim_cur = libc::rlim_t::try_from(most).unwrap_or(limit.rlim_cur).min(limit.rlim_max);
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)
+    };
+    if set < 0 { Err(io::Error::last_os_error().to_string()) } else { Ok(()) }
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use capsicum_channel::{Caps, Handle};
 use capsicum_rs::{Containment, Limits, Rights};
 
-use super::{Authority, Request, Source, Starts};
+use super::{Authority, Judged, Request, Source, Starts};
 use crate::{
     Compartment, Resource,
     task::{Grant, Settings},
@@ -39,18 +39,19 @@ fn authority() -> Authority {
 }
 
 /// A request that the authority allows, but for this change of it.
-fn judged(change: impl FnOnce(&mut Request)) -> Result<(Settings, Vec<OwnedFd>), String> {
+fn judged(change: impl FnOnce(&mut Request)) -> Result<Judged, String> {
     let mut settings = settings("child");
     settings.grants = vec![grant("own", FILE), grant("sent", Rights::READ)];
     let sources = vec![Source::Named("file".to_owned()), Source::Sent];
-    let mut request = Request { settings, sources, sent: vec![Handle::new(open())] };
+    let mut request =
+        Request { settings, sources, sent: vec![Handle::new(open())], environment: Vec::new() };
     change(&mut request);
     authority().judge(request, 3)
 }
 
 #[test]
 fn what_is_not_stated_is_what_the_worker_has() {
-    let (settings, descriptors) = judged(|_| ()).unwrap();
+    let Judged { settings, descriptors, .. } = judged(|_| ()).unwrap();
     assert_eq!(settings.user, Some((7, 8)));
     assert_eq!(settings.resources, [(Resource::Cpu, 5)]);
     assert_eq!(settings.require, crate::task::level(Containment::Landlock));
@@ -85,7 +86,7 @@ fn what_is_said_of_descriptors_is_not_believed() {
         assert!(claim.is_err(), "{place}: {claim:?}");
     }
     // What it says is there and the worker has not is left out.
-    let (settings, descriptors) = judged(|request| {
+    let Judged { settings, descriptors, .. } = judged(|request| {
         request.settings.has_stderr = true;
         request.settings.inherits_stderr = true;
         request.settings.has_directory = false;
@@ -96,17 +97,15 @@ fn what_is_said_of_descriptors_is_not_believed() {
 
 #[test]
 fn what_no_builder_sends_is_refused() {
-    let variable = |name: &[u8], value: &[u8]| {
-        let variable = (name.to_owned(), value.to_owned());
-        judged(|request| request.settings.environment.push(variable))
-    };
-    assert!(variable(b"A", b"1").is_ok());
+    let variables = |variables: &[u8]| judged(|request| request.environment = variables.to_owned());
+    assert!(variables(b"A=1\0B=\0").is_ok());
     let caps = Caps::default();
     let claims = [
-        variable(b"", b"1"),
-        variable(b"A=B", b"1"),
-        variable(b"A\0", b"1"),
-        variable(b"A", b"\0"),
+        variables(b"=1\0"),
+        variables(b"A\0"),
+        variables(b"A=1"),
+        variables(b"A=1\0\0"),
+        variables(b"\0"),
         judged(|request| request.settings.require = Some(200)),
         judged(|request| request.settings.require = Some(0)),
         judged(|request| request.settings.user = Some((0, 0))),

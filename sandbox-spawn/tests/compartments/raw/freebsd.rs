@@ -87,3 +87,19 @@ pub(crate) fn kill_keepers() {
         super::kill(child, libc::SIGKILL);
     }
 }
+
+/// Not there: the limits of another process cannot be set.
+pub(crate) fn limit_descriptors_of_keepers(_most: u64) -> Result<(), String> {
+    Ok(())
+}
+
+/// Nothing holds a worker from executing what it was granted: it ends with its process descriptor.
+pub(crate) fn execute(_fd: i32) -> [i32; 2] {
+    [0, 0]
+}
+
+/// How much of the heap was searched, and how often this was there. Large allocations are mapped, so
+/// that there is no one place to look.
+pub(crate) fn search(_needle: &[u8]) -> (usize, usize) {
+    (1, 0)
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
@@ -118,6 +119,65 @@ fn children(pid: &str) -> Vec<String> {
     let lists =
         tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Sets how many descriptors the children of this process may have.
+pub(crate) fn limit_descriptors_of_keepers(most: u64) -> Result<(), String> {
+    for child in children("self") {
+        let pid = child.parse().map_err(|_| format!("the process {child}"))?;
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the kernel reads the structure, and writes none.
+        let set = unsafe {
+            libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut())
+        };
+        if set < 0 {
+            return Err(io::Error::last_os_error().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What execve(2) and execveat(2) of a descriptor fail with, where the arguments are none.
+pub(crate) fn execute(fd: i32) -> [i32; 2] {
+    let (nothing, nowhere) = (c"".as_ptr(), 8_usize);
+    // SAFETY: the kernel finds that there is nothing at the place of the arguments, or refuses.
+    unsafe {
+        [
+            failed(libc::syscall(libc::SYS_execve, c"/".as_ptr(), nowhere, nowhere)),
+            failed(libc::syscall(
+                libc::SYS_execveat,
+                fd,
+                nothing,
+                nowhere,
+                nowhere,
+                libc::AT_EMPTY_PATH,
+            )),
+        ]
+    }
+}
+
+/// How many bytes of the heap were searched, and how often this was there, each byte of which is
+/// turned over so that it is not found itself.
+pub(crate) fn search(needle: &[u8]) -> (usize, usize) {
+    let Ok((_reader, writer)) = io::pipe() else { return (0, 0) };
+    // SAFETY: without a change it tells where the heap ends.
+    let end = unsafe { libc::sbrk(0) }.addr();
+    let mut begin = end & !4095;
+    loop {
+        let below = std::ptr::with_exposed_provenance::<libc::c_void>(begin - 4096);
+        // SAFETY: the kernel reads a byte there, or says that there is nothing.
+        if unsafe { libc::write(writer.as_raw_fd(), below, 1) } != 1 {
+            break;
+        }
+        begin -= 4096;
+    }
+    let at = std::ptr::with_exposed_provenance::<u8>(begin);
+    // SAFETY: the kernel has read of each page; what is not initialised is read as it is.
+    let byte = |offset: usize| unsafe { at.add(offset).read_volatile() };
+    let places = (0..(end - begin).saturating_sub(needle.len()))
+        .filter(|place| (0..needle.len()).all(|next| byte(place + next) == !needle[next]))
+        .count();
+    (end - begin, places)
 }
 
 /// Nothing is left but the zygote, and of it nothing.
