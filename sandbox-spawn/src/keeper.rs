@@ -149,9 +149,18 @@ impl Keeper {
         if let Some(children) = &children {
             events.watch(children.as_fd(), Source::Children.number())?;
         }
-        let (kept, next, chief) = (BTreeMap::new(), FIRST, None);
-        let (listening, _end) = (false, end);
-        Ok(Self { control, listening, _end, children, file, workers, kept, next, chief, events })
+        Ok(Self {
+            control,
+            listening: false,
+            _end: end,
+            children,
+            file,
+            workers,
+            kept: BTreeMap::new(),
+            next: FIRST,
+            chief: None,
+            events,
+        })
     }
 
     /// Keeps workers until there is nothing more to keep, or until the chief has ended: how.
