@@ -90,14 +90,16 @@ impl Builder {
     /// limits within its own ([`hand_on`](Self::hand_on)), or descriptors that it sends along, with
     /// what its ceiling and all of its grants have, but for `LOOKUP`. What is wider is
     /// [`Error::Start`](crate::Error::Start), which names it. They may start others if they are
-    /// described so: those that the worker may start, and no more than are left to it of `most`, which counts them all.
+    /// described so: those that the worker may start, and no more than are left to it of `most`,
+    /// which counts them all.
     ///
     /// They end with the worker, whoever holds them, and with whatever ends that. Unless they are
     /// executed anew, their memory begins as a copy of the starter's, which knows how the worker was
     /// described; of one with [`Start::Fork`](crate::Start::Fork), of the program's.
     ///
     /// The worker's ceiling must have [`Frames::RIGHTS`](capsicum_channel::Frames::RIGHTS), since the
-    /// sockets to those that it starts come to it in capability mode. Another process, its *starter*, is between it and the zygote.
+    /// sockets to those that it starts come to it in capability mode. Another process, its *starter*,
+    /// is between it and the zygote.
     ///
     /// ```
     /// use std::{fs::File, io::Read};
