@@ -12,7 +12,7 @@ impl Builder {
     /// other end may be another worker's, which so can be called, and passed descriptors.
     ///
     /// The worker finds it as [`Inside::channel`](crate::Inside::channel), and may send and receive
-    /// with descriptors and deadlines: [`Frames::RIGHTS`], what its ceiling has, and shutdown(2).
+    /// with descriptors and deadlines: `Frames::RIGHTS`, what its ceiling has, and shutdown(2).
     /// On Linux sending descriptors takes more than that: no other grant may lack what the ceiling
     /// has. The caps are the default ones, unless the worker sets others.
     ///
@@ -86,16 +86,20 @@ impl Builder {
     /// Within the worker, [`spawn`](Self::spawn) starts them. Those have nothing that it has not
     /// itself: their ceiling is within its ceiling, their level, if it requires one, no lower, their
     /// resources and caps no higher; the user is the same; they start processes, write cores and are
-    /// [executed anew](Start::Exec) only if it is or does; and their grants are its own by name, with
+    /// executed anew only if it is or does; and their grants are its own by name, with
     /// limits within its own ([`hand_on`](Self::hand_on)), or descriptors that it sends along, with
     /// what its ceiling and all of its grants have, but for `LOOKUP`. What is wider is
-    /// [`Error::Start`], which names it. They may start others if they are described so: those that
-    /// the worker may start, and no more than are left to it of `most`, which counts them all.
+    /// [`Error::Start`](crate::Error::Start), which names it. They may start others if they are
+    /// described so: those that the worker may start, and no more than are left to it of `most`,
+    /// which counts them all.
     ///
-    /// They end with the worker, whoever holds them, and with whatever ends that.
+    /// They end with the worker, whoever holds them, and with whatever ends that. Unless they are
+    /// executed anew, their memory begins as a copy of the starter's, which knows how the worker was
+    /// described; of one with [`Start::Fork`](crate::Start::Fork), of the program's.
     ///
-    /// The worker's ceiling must have [`Frames::RIGHTS`], since the sockets to those that it starts
-    /// come to it in capability mode. Another process, its *starter*, is between it and the zygote.
+    /// The worker's ceiling must have [`Frames::RIGHTS`](capsicum_channel::Frames::RIGHTS), since the
+    /// sockets to those that it starts come to it in capability mode. Another process, its *starter*,
+    /// is between it and the zygote.
     ///
     /// ```
     /// use std::{fs::File, io::Read};
