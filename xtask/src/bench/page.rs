@@ -38,7 +38,8 @@ pub(super) const STARTS: Part = Part {
     title: "Starts",
     text: "The contenders take turns, start by start. *Itself* is this program, which\n\
          returns at once from `main`: what the loader and the runtime take of any program of its size,\n\
-         which a worker that is executed anew takes too. A worker is held, and has answered, when its time\n\
+         which a worker that is executed anew takes too; *entering* adds capability mode, with no descriptor but\n\
+         the standard streams. A worker is held, and has answered, when its time\n\
          ends. procspawn executes the program anew, without a sandbox; its feature of backtraces is off.\n\
          Its pool hands a call from thread to thread before it comes to the process.\n\n\
          The goals: from the zygote less than fork(2) and waitpid(2) of the program, executed anew at most\n\
