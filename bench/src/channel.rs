@@ -85,6 +85,10 @@ pub(crate) fn compare(
     let base: Vec<(f64, f64)> =
         all[..bases].iter().map(|base| (median(&base.times), least(&base.times))).collect();
     let mut header = vec![String::new(), "median".to_owned(), "min".to_owned()];
+    let many = unit < 1e6;
+    if many {
+        header.push("a second".to_owned());
+    }
     for of in &all[..bases] {
         header.extend([format!("÷ {}", of.name), "by min".to_owned()]);
     }
@@ -93,6 +97,9 @@ pub(crate) fn compare(
         let (middle, best) = (median(&contender.times), least(&contender.times));
         let mut row = vec![contender.name.to_owned()];
         row.extend([format!("{:.2}", middle / unit), format!("{:.2}", best / unit)]);
+        if many {
+            row.push(format!("{:.0}", 1e9 / middle));
+        }
         for (of_middle, of_best) in &base {
             row.extend([ratio(middle / of_middle), ratio(best / of_best)]);
         }

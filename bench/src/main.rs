@@ -53,8 +53,14 @@ fn print_host() {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.iter().map(String::as_bytes).eq([starts::NOTHING.to_bytes()]) {
-        return Ok(());
+    if let [argument] = &arguments[..] {
+        let argument = argument.as_bytes();
+        if argument == starts::ENTER.to_bytes() {
+            capsicum_rs::Sandbox::new().enter()?;
+        }
+        if [starts::NOTHING, starts::ENTER].iter().any(|alone| alone.to_bytes() == argument) {
+            return Ok(());
+        }
     }
     if !arguments.is_empty() {
         // Not where this is executed anew: such a process is given descriptors.

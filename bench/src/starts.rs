@@ -18,6 +18,9 @@ use crate::{
 /// The argument with which this program does nothing.
 pub(crate) const NOTHING: &CStr = c"nothing";
 
+/// That with which it enters capability mode, with no descriptor but the standard streams, and ends.
+pub(crate) const ENTER: &CStr = c"enter";
+
 /// How much memory the program has touched when it starts processes.
 const RESIDENT: usize = 1 << 30;
 
@@ -92,12 +95,15 @@ fn contenders() -> Result<Vec<Contender>> {
             Ok(1)
         }),
         program("posix_spawn + waitpid of true", c"/bin/true".to_owned(), None),
-        program("posix_spawn + waitpid of itself", itself, Some(NOTHING)),
+        program("posix_spawn + waitpid of itself", itself.clone(), Some(NOTHING)),
+        program("the same, entering", itself, Some(ENTER)),
         Contender::timed("worker from the zygote", || worker(Start::Zygote)),
         Contender::timed("worker, executed anew", || worker(Start::Exec)),
         Contender::timed("procspawn", || {
             let started = Instant::now();
-            let id = procspawn::spawn((), |()| std::process::id()).join().map_err(unwind)?;
+            let id = procspawn::spawn((), |()| std::process::id())
+                .join()
+                .map_err(|error| unwind(&error))?;
             ensure!(id != std::process::id());
             Ok(started.elapsed())
         }),
@@ -116,7 +122,7 @@ fn contenders() -> Result<Vec<Contender>> {
     Ok(all)
 }
 
-fn unwind(error: procspawn::SpawnError) -> anyhow::Error {
+fn unwind(error: &procspawn::SpawnError) -> anyhow::Error {
     anyhow::anyhow!("procspawn: {error}")
 }
 
@@ -131,10 +137,10 @@ fn calls() -> Result<Vec<Contender>> {
         Ok(TRIPS)
     });
     // Its process is started by this one, and stays where this one is.
-    let pool = procspawn::Pool::new(1).map_err(unwind)?;
+    let pool = procspawn::Pool::new(1).map_err(|error| unwind(&error))?;
     let theirs = Contender::new("call of a procspawn pool", None, move || {
         for _ in 0..TRIPS {
-            let text = pool.spawn(small(), |text| text).join().map_err(unwind)?;
+            let text = pool.spawn(small(), |text| text).join().map_err(|error| unwind(&error))?;
             ensure!(text.len() == 63);
         }
         Ok(TRIPS)

@@ -50,8 +50,8 @@ impl ProcessDescriptor {
     ///
     /// `child` must use no descriptor from `first` on, by dropping the owner of one neither.
     ///
-    /// Handlers of pthread_atfork(3) are not run, on Linux as with pdfork(2): a generator of random
-    /// numbers that relies on them goes on in the copy as in this process.
+    /// Handlers of pthread_atfork(3) are not run (FreeBSD: up to 14): a generator of random numbers that
+    /// relies on them goes on in the copy as in this process.
     ///
     /// ```
     /// use std::{fs::File, os::fd::AsRawFd};

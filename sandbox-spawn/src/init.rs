@@ -37,6 +37,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// zygote is a copy of the process as it is now. Its descriptors are closed and its environment is
 /// wiped. It ends when this process does, so that a daemon calls this after becoming one.
 ///
+/// A worker is a fork of the zygote in which handlers of pthread_atfork(3) are not run (FreeBSD: up to
+/// 14): a generator of random numbers that was used before this call would go on in every worker alike.
+///
 /// In a process that was [executed anew](crate::Start::Exec) for a worker, this runs the worker and
 /// does not return.
 ///

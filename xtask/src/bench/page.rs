@@ -38,12 +38,15 @@ pub(super) const STARTS: Part = Part {
     title: "Starts",
     text: "The contenders take turns, start by start. *Itself* is this program, which\n\
          returns at once from `main`: what the loader and the runtime take of any program of its size,\n\
-         which a worker that is executed anew takes too. A worker is held, and has answered, when its time\n\
+         which a worker that is executed anew takes too; *entering* adds capability mode, with no descriptor but\n\
+         the standard streams. A worker is held, and has answered, when its time\n\
          ends. procspawn executes the program anew, without a sandbox; its feature of backtraces is off.\n\
          Its pool hands a call from thread to thread before it comes to the process.\n\n\
          The goals: from the zygote less than fork(2) and waitpid(2) of the program, executed anew at most\n\
          1.5 times posix_spawn(3), and of a thousand workers at most 300 KiB that are private to each, the\n\
-         start of all growing as a line. *Private* is `Private_Clean` and `Private_Dirty` of\n\
+         start of all growing as a line. The second is not met: starting any program of this size by\n\
+         posix_spawn(3), and entering, takes about as much as that allows, and a worker is besides forked\n\
+         from the zygote and asked. *Private* is `Private_Clean` and `Private_Dirty` of\n\
          /proc/PID/smaps_rollup, the median and the most of all workers. *Processor time* is that of the\n\
          program, the zygote and the worker together, which other processes do not lengthen.\n",
 };
