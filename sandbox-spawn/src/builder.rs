@@ -16,7 +16,9 @@ use capsicum_rs::{Containment, Limits, ProcessDescriptor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compartment, End, Error, Process, capture, init, keeper, start,
+    Compartment, End, Error, Process,
+    bounds::Bounds,
+    capture, init, keeper, start,
     task::{self, MOST_GRANTS, Settings, Task},
     worker,
 };
@@ -235,6 +237,29 @@ impl Builder {
     ///
     /// [`Error::Start`] with what refused it; [`Error::Deadline`]. No worker runs then.
     pub fn spawn(&self) -> Result<Compartment, Error> {
+        match self.run(false)? {
+            (frames, process, Some(containment)) => {
+                Ok(Compartment::new(frames, process, containment))
+            }
+            (.., None) => Err(Error::start(self.name(), "it is not in capability mode")),
+        }
+    }
+
+    /// Starts a worker that is [outside](crate::Worker::outside) capability mode, and waits until it
+    /// is held to its [reach](crate::Reach).
+    ///
+    /// What a level of containment or a ceiling says does not apply to it. Limits of grants would not
+    /// hold, so that a grant is given with [`Limits::ALL`]: as the descriptor is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] with what refused it; [`Error::Deadline`]. No worker runs then.
+    pub fn spawn_outside(&self) -> Result<(Frames, Process), Error> {
+        let (frames, process, _) = self.run(true)?;
+        Ok((frames, process))
+    }
+
+    fn run(&self, outside: bool) -> Result<(Frames, Process, Option<Containment>), Error> {
         let name = self.name();
         let failed = |error: &dyn std::fmt::Display| Error::start(name, error);
         if let Some(mistake) = &self.mistake {
@@ -243,8 +268,18 @@ impl Builder {
         if self.grants.len() > MOST_GRANTS {
             return Err(failed(&format!("more than {MOST_GRANTS} grants")));
         }
-        if worker::find(init::workers(name)?, name).is_none() {
+        let Some(worker) = worker::find(init::workers(name)?, name) else {
             return Err(failed(&"sandbox_spawn::init was told of no worker of this name"));
+        };
+        match (worker.reach().is_some(), outside) {
+            (true, false) => {
+                return Err(failed(&"it is outside capability mode: `spawn_outside` starts it"));
+            }
+            (false, true) => {
+                return Err(failed(&"it is in capability mode: `spawn` starts it"));
+            }
+            (true, true) => self.can_be_outside().map_err(|reason| failed(&reason))?,
+            (false, false) => {}
         }
         if self.start == Start::Fork && capsicum_rs::sandboxed() {
             return Err(failed(&"in capability mode only the zygote starts workers"));
@@ -277,7 +312,22 @@ impl Builder {
         if let Some(captured) = captured {
             capture::start(name, captured).map_err(|error| failed(&error))?;
         }
-        Ok(Compartment::new(frames, process, containment))
+        if containment.is_none() != outside {
+            return Err(failed(&"it is not confined as it should be"));
+        }
+        Ok((frames, process, containment))
+    }
+
+    /// What cannot be held of a worker outside is refused.
+    fn can_be_outside(&self) -> Result<(), &'static str> {
+        if self.settings.require.is_some() {
+            return Err("outside capability mode there is no level of containment");
+        }
+        let all = |(_, bounds): &(String, Bounds)| Limits::from(bounds) == Limits::ALL;
+        if !self.settings.grants.iter().all(all) {
+            return Err("limits of a grant do not hold outside capability mode");
+        }
+        Ok(())
     }
 
     /// The settings, and descriptors of their own; and the other end of the standard error.

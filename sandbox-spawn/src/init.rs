@@ -97,6 +97,12 @@ pub(crate) fn hand_over(
     })
 }
 
+/// Whether [`init`] has been called, so that there are workers to start.
+#[must_use]
+pub fn initialized() -> bool {
+    ZYGOTE.get().is_some()
+}
+
 /// The workers of the program.
 pub(crate) fn workers(name: &str) -> Result<&'static [Worker], Error> {
     get(name).map(|zygote| zygote.workers)

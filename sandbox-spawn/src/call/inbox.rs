@@ -24,6 +24,8 @@ struct Current {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     frames: Frames,
+    /// Whether there is something around the service that takes requests too.
+    controlled: bool,
     /// Calls, and whether they have been cancelled.
     queue: VecDeque<(Frame, bool)>,
     /// Descriptors in the queue.
@@ -36,9 +38,10 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(frames: Frames) -> Self {
+    pub(crate) fn new(frames: Frames, controlled: bool) -> Self {
         Self {
             frames,
+            controlled,
             queue: VecDeque::new(),
             descriptors: 0,
             next: 0,
@@ -75,7 +78,7 @@ impl Inbox {
     /// Takes what the client has sent.
     fn accept(&mut self, frame: Frame) -> Result<(), Error> {
         let id = frame.sequence();
-        if frame.kind() == wire::CALL {
+        if frame.kind() == wire::CALL || (self.controlled && frame.kind() == wire::CONTROL) {
             if id != self.next {
                 return Err(Error::protocol("a call out of its turn"));
             }

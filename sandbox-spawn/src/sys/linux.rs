@@ -1,6 +1,9 @@
 //! What is Linux's own: pidfds, the death of parents, process groups, capabilities(7).
 
+mod confine;
 mod filter;
+
+pub(crate) use confine::confine;
 
 use std::{
     io,

@@ -1,0 +1,17 @@
+//! Services for code in capability mode.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod casper;
+mod channel;
+mod client;
+mod error;
+mod provider;
+mod service;
+mod sys;
+pub mod sysctl;
+
+pub use casper::{Casper, Open, Opener, worker};
+pub use channel::{Channel, RIGHTS};
+pub use error::{Error, Failure};
+pub use service::{CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, Service};
+pub use sysctl::Sysctl;

@@ -1,0 +1,10 @@
+//! What is FreeBSD's own.
+
+mod sysctl;
+
+pub(crate) use sysctl::{
+    SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
+    write_mib_integer, write_sysctl, write_sysctl_integer,
+};
+
+pub(crate) const ENOTCAPABLE: i32 = libc::ENOTCAPABLE;

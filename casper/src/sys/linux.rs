@@ -1,0 +1,11 @@
+//! What is Linux's own.
+
+mod sysctl;
+
+pub(crate) use sysctl::{
+    SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
+    write_mib_integer, write_sysctl, write_sysctl_integer,
+};
+
+/// What `ECAPMODE` and `ENOTCAPABLE` are where the kernel has no such numbers: see capsicum-rs.
+pub(crate) const ENOTCAPABLE: i32 = 135;

@@ -1,0 +1,14 @@
+//! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+mod posix;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+pub(crate) use posix::resolver_message;
