@@ -120,8 +120,8 @@ pub enum Asked<Q, C> {
 ///
 /// let (here, there) = Frames::pair()?;
 /// std::thread::spawn(move || {
-///     let mut factor = 1;
-///     serve_controlled(there, |asked, turn| match asked {
+///     let mut factor = 1_u32;
+///     serve_controlled(there, |asked: Asked<u32, u32>, turn| match asked {
 ///         Asked::Call(number) => turn.reply(&(factor * number)),
 ///         Asked::Control(new) => {
 ///             factor = new;
