@@ -4,6 +4,7 @@
 mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
+mod passwd;
 mod posix;
 
 #[cfg(target_os = "freebsd")]
@@ -11,4 +12,5 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
-pub(crate) use posix::resolver_message;
+pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
+pub(crate) use posix::{as_ordinary_user, resolver_message};

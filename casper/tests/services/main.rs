@@ -8,6 +8,8 @@ mod framework;
 mod harness;
 mod hostile;
 mod keeper;
+mod model;
+mod pwd;
 mod sysctl;
 mod worker;
 
@@ -23,13 +25,14 @@ use sandbox_spawn::Worker;
 
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
+    casper::worker::<casper::Pwd>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, pwd::CASES, sysctl::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);
