@@ -31,6 +31,8 @@ pub(crate) struct Keeper {
     pub(crate) file: Option<OwnedFd>,
     pub(crate) workers: &'static [Worker],
     pub(crate) kept: Vec<Kept>,
+    /// The names of those that it still starts, if not all.
+    pub(crate) only: Option<Vec<String>>,
 }
 
 /// The whole life of the keeper of one worker, which is forked from the program as it is now.
@@ -39,7 +41,8 @@ pub(crate) fn alone(task: Task, leash: OwnedFd, program: u32, workers: &'static 
     descriptors.insert(0, leash);
     let Ok((mut descriptors, end)) = sys::become_keeper(descriptors, program) else { return 1 };
     let Ok(leash) = Frames::from_socket(descriptors.remove(0)) else { return 1 };
-    let mut keeper = Keeper { control: None, end, file: None, workers, kept: Vec::new() };
+    let mut keeper =
+        Keeper { control: None, end, file: None, workers, kept: Vec::new(), only: None };
     keeper.start(Task { settings, descriptors }, leash);
     keeper.run();
     0
@@ -105,6 +108,12 @@ impl Keeper {
             // Also where the program has sent what it never sends: it cannot be trusted to end them.
             Err(_) => return false,
         };
+        if frame.kind() == task::ONLY {
+            let Ok(mut names) = frame.decode::<Vec<String>>(control.caps()) else { return false };
+            names.retain(|name| self.only.as_ref().is_none_or(|only| only.contains(name)));
+            self.only = Some(names);
+            return true;
+        }
         let Ok((mut before, task)) = Task::read(frame, 1, control) else { return true };
         // Without its leash a worker could not be ended; who has the other end finds it closed.
         let leash = before.pop().map(Frames::from_socket);
@@ -116,6 +125,13 @@ impl Keeper {
 
     /// Starts a worker.
     pub(crate) fn start(&mut self, task: Task, mut leash: Frames) {
+        let name = &task.settings.worker;
+        if self.only.as_ref().is_some_and(|only| !only.contains(name)) {
+            let reason = "the program has given up starting it (`sandbox_spawn::start_only`)";
+            let frame = Frame::encode(task::FAILED, 0, reason, leash.caps());
+            let _ = frame.and_then(|frame| leash.try_send(&frame));
+            return;
+        }
         let workers = self.workers;
         let file = self.file.as_ref();
         let keeper = std::process::id();

@@ -95,7 +95,7 @@ pub use call::CallError;
 pub use compartment::Compartment;
 pub use end::End;
 pub use error::Error;
-pub use init::{init, initialized};
+pub use init::{init, initialized, start_only};
 pub use inside::Inside;
 pub use outside::{Outside, Path, Reach};
 pub use pool::Pool;
