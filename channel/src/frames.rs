@@ -252,6 +252,13 @@ impl Frames {
 }
 
 impl FrameSender {
+    /// The socket, for those who state rights on it. Who reads from it or writes to it breaks the
+    /// connection.
+    #[must_use]
+    pub fn socket(&self) -> Arc<dyn AsFd + Send + Sync> {
+        Arc::<Socket>::clone(&self.socket)
+    }
+
     /// See [`Frames::caps`].
     #[must_use]
     pub fn caps(&self) -> Caps {

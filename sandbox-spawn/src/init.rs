@@ -14,7 +14,7 @@ use crate::{
     graph::{self, Place},
     keeper::{Control, Keeper},
     start, sys,
-    task::Task,
+    task::{self, Task},
 };
 
 /// What the program keeps of it.
@@ -106,6 +106,29 @@ pub(crate) fn hand_over(
         capsicum_channel::Error::Deadline => Error::Deadline { name: name.clone() },
         error => Error::start(&name, &error),
     })
+}
+
+/// Has the zygote start workers of these names only, from here on and for ever: those of a list that was
+/// given before can only become fewer. With an empty list it starts none. Those that run go on.
+///
+/// It is for programs that are about to enter capability mode and leave the way to the zygote open
+/// ([`capsicum_rs::enter`] does): whoever takes them over can ask the zygote for any worker, with any
+/// grants that they have.
+///
+/// # Errors
+///
+/// [`Error::Init`]: `init` was not called, or the zygote has ended.
+pub fn start_only(workers: &[&str]) -> Result<(), Error> {
+    let zygote = ZYGOTE.get().ok_or_else(|| Error::init("it was not called"))?;
+    let mut control = lock(&zygote.control);
+    let frame = control.encode(task::ONLY, 0, workers).map_err(Error::init)?;
+    control.send(&frame, None).map_err(Error::init)
+}
+
+/// Whether [`init`] has been called, so that there are workers to start.
+#[must_use]
+pub fn initialized() -> bool {
+    ZYGOTE.get().is_some()
 }
 
 /// The workers of the program.

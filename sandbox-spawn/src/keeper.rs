@@ -48,6 +48,8 @@ pub(crate) struct Keeper {
     next: usize,
     /// The worker with which the keeper ends, and all others.
     chief: Option<usize>,
+    /// The names of those that it still starts, if not all.
+    only: Option<Vec<String>>,
     /// All of the above that something can happen to.
     events: sys::Events,
 }
@@ -159,6 +161,7 @@ impl Keeper {
             kept: BTreeMap::new(),
             next: FIRST,
             chief: None,
+            only: None,
             events,
         })
     }
@@ -271,6 +274,12 @@ impl Keeper {
             // Also where the program has sent what it never sends: it cannot be trusted to end them.
             Err(_) => return false,
         };
+        if frame.kind() == task::ONLY {
+            let Ok(mut names) = frame.decode::<Vec<String>>(control.caps()) else { return false };
+            names.retain(|name| self.only.as_ref().is_none_or(|only| only.contains(name)));
+            self.only = Some(names);
+            return true;
+        }
         let Ok((mut before, task)) = Task::read(frame, 1, control) else { return true };
         // Without its leash a worker could not be ended; who has the other end finds it closed.
         let leash = before.pop().map(|leash| Frames::from_socket(sys::above(leash, OTHERS)));
@@ -308,6 +317,11 @@ impl Keeper {
 
     /// Starts a worker: its number.
     fn start(&mut self, task: Task, mut leash: Option<Frames>) -> Option<usize> {
+        if self.only.as_ref().is_some_and(|only| !only.contains(&task.settings.worker)) {
+            let reason = "the program has given up starting it (`sandbox_spawn::start_only`)";
+            failed(leash.as_mut(), &reason);
+            return None;
+        }
         let weight = task.weight();
         let has_starter = task.settings.has_control;
         let (workers, keeper) = (self.workers, std::process::id());

@@ -53,6 +53,11 @@
 //! Where any of this fails, the function is not run, and [`Builder::spawn`] returns
 //! [`Error::Start`] with the reason.
 //!
+//! # What cannot be done in capability mode
+//!
+//! Some code needs names. A worker for it is [outside](Worker::outside) capability mode, and held to a
+//! [`Reach`] instead.
+//!
 //! # How it ends
 //!
 //! With its function, by a signal, by [`Process::kill`], or when its [`Process`] is dropped. It does
@@ -83,6 +88,7 @@ mod held;
 mod init;
 mod inside;
 mod keeper;
+mod outside;
 pub mod pool;
 mod process;
 mod start;
@@ -95,8 +101,9 @@ pub use call::CallError;
 pub use compartment::Compartment;
 pub use end::End;
 pub use error::Error;
-pub use init::init;
+pub use init::{init, initialized, start_only};
 pub use inside::Inside;
+pub use outside::{Outside, Path, Reach};
 pub use pool::Pool;
 pub use process::Process;
 pub use sandbox_spawn_macros::service;

@@ -6,9 +6,9 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Resource, Worker, graph, sys,
+    Inside, Outside, Resource, Worker, graph, sys,
     task::{self, CHANNEL, Grant, Level, Settings, Task},
-    worker,
+    worker::{self, Run},
 };
 
 /// The exit status of a worker whose function was not run.
@@ -35,14 +35,19 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     });
     graph::enter(control);
     let (answer, ready) = match entered {
-        Ok(ready) => (task::level(ready.containment).ok_or_else(String::new), Some(ready)),
+        Ok(ready) => (ready.held.level(), Some(ready)),
         Err(reason) => (Err(reason), None),
     };
     if tell(&mut frames, &answer).is_err() {
         return NOT_RUN;
     }
-    let Some(Ready { worker, grants, channels, containment }) = ready else { return NOT_RUN };
-    worker.run(Inside { name: worker.name(), frames, grants, channels, containment })
+    let Some(Ready { name, held, grants, channels }) = ready else { return NOT_RUN };
+    match held {
+        Held::Inside(run, containment) => {
+            run(Inside { name, frames, grants, channels, containment })
+        }
+        Held::Outside(run) => run(Outside { name, frames, grants }),
+    }
 }
 
 /// The first frame that a worker sends.
@@ -51,13 +56,16 @@ fn tell(frames: &mut Frames, answer: &Result<Level, String>) -> Result<(), Error
     frames.send(&frame, None)
 }
 
-/// Reads it.
-pub(crate) fn told(frame: Frame, frames: &Frames) -> Result<Containment, String> {
+/// Reads it: the level, unless the worker is outside.
+pub(crate) fn told(frame: Frame, frames: &Frames) -> Result<Option<Containment>, String> {
     if frame.kind() != task::READY {
         return Err("it began with something else than being ready".to_owned());
     }
     let level = frame.decode::<Result<Level, String>>(frames.caps()).map_err(text)??;
-    task::containment(level).ok_or_else(|| "it is at no level".to_owned())
+    if level == task::OUTSIDE {
+        return Ok(None);
+    }
+    task::containment(level).map(Some).ok_or_else(|| "it is at no level".to_owned())
 }
 
 fn text(error: impl Display) -> String {
@@ -76,15 +84,31 @@ fn arrange(
     sys::arrange(descriptors, FIRST, stderr)
 }
 
-/// A worker that is in capability mode.
+/// A worker that is confined.
 struct Ready {
-    worker: &'static Worker,
+    name: &'static str,
+    held: Held,
     grants: BTreeMap<String, OwnedFd>,
     channels: BTreeMap<String, Frames>,
-    containment: Containment,
 }
 
-/// Enters capability mode; what fails is said in the words of what refused it.
+/// How, and what it runs.
+enum Held {
+    Inside(fn(Inside) -> u8, Containment),
+    Outside(fn(Outside) -> u8),
+}
+
+impl Held {
+    fn level(&self) -> Result<Level, String> {
+        match self {
+            Self::Inside(_, containment) => task::level(*containment).ok_or_else(String::new),
+            Self::Outside(_) => Ok(task::OUTSIDE),
+        }
+    }
+}
+
+/// Enters capability mode, or what holds a worker outside; what fails is said in the words of what
+/// refused it.
 fn prepare(
     settings: &Settings,
     mut descriptors: Vec<OwnedFd>,
@@ -113,10 +137,19 @@ fn prepare(
             grants.insert(name, descriptor);
         }
     }
-    let entered = enter(settings, sockets, &grants, &channels)?;
-    if !capsicum_rs::sandboxed() {
-        return Err("the kernel says that the process is not in capability mode".to_owned());
-    }
+    let held = match worker.run() {
+        Run::Inside(run) => {
+            let entered = enter(settings, sockets, &grants, &channels)?;
+            if !capsicum_rs::sandboxed() {
+                return Err("the kernel says that the process is not in capability mode".to_owned());
+            }
+            Held::Inside(run, entered)
+        }
+        Run::Outside(run, reach) => {
+            sys::confine(reach)?;
+            Held::Outside(run)
+        }
+    };
     // Not before: entering takes memory, descriptors and processes too.
     for (resource, limit) in &settings.resources {
         let failed = |error| format!("the limit of {resource:?}: {error}");
@@ -128,7 +161,7 @@ fn prepare(
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
     sys::harden(settings.processes, settings.cores)?;
-    Ok(Ready { worker, grants, channels, containment: entered })
+    Ok(Ready { name: worker.name(), held, grants, channels })
 }
 
 fn enter(
@@ -167,7 +200,7 @@ fn enter(
 }
 
 /// An error, and what it comes from.
-fn words(error: &capsicum_rs::Error) -> String {
+pub(crate) fn words(error: &capsicum_rs::Error) -> String {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(next) = source {

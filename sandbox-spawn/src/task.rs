@@ -19,6 +19,12 @@ pub(crate) const FAILED: u16 = 4;
 /// From a worker, before anything else: a `Result` of its level, or why it was not started.
 pub(crate) const READY: u16 = 5;
 
+/// To the zygote: start these workers only, by their names, from here on.
+pub(crate) const ONLY: u16 = 8;
+
+/// In the place of a level: the worker is outside capability mode.
+pub(crate) const OUTSIDE: Level = Level::MAX;
+
 /// A level as it travels.
 pub(crate) type Level = u8;
 

@@ -68,7 +68,7 @@ fn server(service: &Service) -> TokenStream {
         let arguments: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
         let values: Vec<_> =
             (0..arguments.len()).map(|index| format_ident!("__argument{index}")).collect();
-        let receiver = if method.exclusive { quote!(&mut __service) } else { quote!(&__service) };
+        let receiver = if method.exclusive { quote!(&mut *__service) } else { quote!(&*__service) };
         let call = quote!(#name::#function(#receiver, #(#values),*));
         let body = match (method.streams, &method.error) {
             (false, _) => quote!(__turn.reply(&#responses::#variant(#call))),
@@ -94,7 +94,7 @@ fn server(service: &Service) -> TokenStream {
         #[allow(dead_code)]
         #visibility struct #server;
 
-        #[allow(dead_code, unused_mut)]
+        #[allow(dead_code)]
         impl #server {
             /// Answers calls until the client is gone.
             ///
@@ -106,9 +106,27 @@ fn server(service: &Service) -> TokenStream {
                 service: impl #name,
             ) -> ::std::result::Result<(), ::sandbox_spawn::call::expanded::Error> {
                 let mut __service = service;
-                ::sandbox_spawn::call::serve(frames, move |__request, __turn| match __request {
-                    #(#arms),*
+                ::sandbox_spawn::call::serve(frames, move |__request, __turn| {
+                    <Self as ::sandbox_spawn::call::Server<_>>::answer(
+                        &mut __service,
+                        __request,
+                        __turn,
+                    )
                 })
+            }
+        }
+
+        impl<__Service: #name> ::sandbox_spawn::call::Server<__Service> for #server {
+            type Request = #requests;
+
+            fn answer(
+                __service: &mut __Service,
+                __request: #requests,
+                __turn: &mut ::sandbox_spawn::call::Turn<'_>,
+            ) -> ::std::result::Result<(), ::sandbox_spawn::call::expanded::Error> {
+                match __request {
+                    #(#arms),*
+                }
             }
         }
     }

@@ -59,14 +59,22 @@ mod trait_;
 /// impl DividerServer {
 ///     /// Answers calls until the client is gone.
 ///     pub fn serve(frames: Frames, mut service: impl Divider) -> Result<(), Error> {
-///         call::serve(frames, move |request, turn| match request {
+///         call::serve(frames, move |request, turn| Self::answer(&mut service, request, turn))
+///     }
+/// }
+///
+/// impl<S: Divider> call::Server<S> for DividerServer {
+///     type Request = DividerRequest;
+///
+///     fn answer(service: &mut S, request: DividerRequest, turn: &mut Turn) -> Result<(), Error> {
+///         match request {
 ///             DividerRequest::Divide { number, by } => {
 ///                 turn.reply(&DividerResponse::Divide(service.divide(number, by)))
 ///             }
 ///             DividerRequest::Divisions {} => {
 ///                 turn.reply(&DividerResponse::Divisions(service.divisions()))
 ///             }
-///         })
+///         }
 ///     }
 /// }
 ///

@@ -7,7 +7,7 @@ use std::{
 };
 
 use capsicum_channel::Frames;
-use capsicum_rs::{Limits, ProcessDescriptor};
+use capsicum_rs::{Containment, Limits, ProcessDescriptor};
 
 use super::{Builder, DEADLINE, Given, Start, Stderr};
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     worker,
 };
 
+/// The socket to a worker, its process, and its level unless it is outside.
+type Started = (Frames, Process, Option<Containment>);
+
 impl Builder {
     /// Starts the worker and waits until it is in capability mode. In a worker this starts what
     /// [`starts`](Self::starts) lets it start.
@@ -26,6 +29,30 @@ impl Builder {
     ///
     /// [`Error::Start`] with what refused it; [`Error::Deadline`]. No worker runs then.
     pub fn spawn(&self) -> Result<Compartment, Error> {
+        match self.run(false)? {
+            (frames, process, Some(containment)) => {
+                Ok(Compartment::new(frames, process, containment))
+            }
+            (.., None) => Err(Error::start(self.name(), "it is not in capability mode")),
+        }
+    }
+
+    /// Starts a worker that is [outside](crate::Worker::outside) capability mode, and waits until it
+    /// is held to its [reach](crate::Reach).
+    ///
+    /// What a level of containment or a ceiling says does not apply to it. Limits of grants would not
+    /// hold, so that a grant is given with [`Limits::ALL`]: as the descriptor is. It starts no others, nor
+    /// does another worker start it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Start`] with what refused it; [`Error::Deadline`]. No worker runs then.
+    pub fn spawn_outside(&self) -> Result<(Frames, Process), Error> {
+        let (frames, process, _) = self.run(true)?;
+        Ok((frames, process))
+    }
+
+    fn run(&self, outside: bool) -> Result<Started, Error> {
         let name = self.name();
         let failed = |error: &dyn std::fmt::Display| Error::start(name, error);
         if let Some(mistake) = &self.mistake {
@@ -40,12 +67,31 @@ impl Builder {
             graph::ceiling_of_starters(&ceiling).map_err(|reason| failed(&reason))?;
         }
         match graph::place() {
+            Place::Starting(_) if outside => {
+                return Err(failed(&"no worker starts one that is outside capability mode"));
+            }
             Place::Starting(asking) => return self.ask(asking, deadline),
             Place::Worker => return Err(failed(&"the worker that this is may start no others")),
             Place::Program => {}
         }
-        if worker::find(init::workers(name)?, name).is_none() {
+        let Some(worker) = worker::find(init::workers(name)?, name) else {
             return Err(failed(&"sandbox_spawn::init was told of no worker of this name"));
+        };
+        if let Some(starts) = &self.settings.starts
+            && let Some(name) = starts.outside(init::workers(name)?)
+        {
+            let reason = format!("`{name}` is outside capability mode: no worker starts it");
+            return Err(failed(&reason));
+        }
+        match (worker.reach().is_some(), outside) {
+            (true, false) => {
+                return Err(failed(&"it is outside capability mode: `spawn_outside` starts it"));
+            }
+            (false, true) => {
+                return Err(failed(&"it is in capability mode: `spawn` starts it"));
+            }
+            (true, true) => self.can_be_outside().map_err(|reason| failed(&reason))?,
+            (false, false) => {}
         }
         if self.start == Start::Fork && capsicum_rs::sandboxed() {
             return Err(failed(&"in capability mode only the zygote starts workers"));
@@ -64,11 +110,30 @@ impl Builder {
                 None
             }
         };
-        self.started(frames, Process::new(name, leash, keeper), captured, deadline)
+        let started =
+            self.started(frames, Process::new(name, leash, keeper), captured, deadline)?;
+        if started.2.is_none() != outside {
+            return Err(failed(&"it is not confined as it should be"));
+        }
+        Ok(started)
+    }
+
+    /// What cannot be held of a worker outside is refused.
+    fn can_be_outside(&self) -> Result<(), &'static str> {
+        if self.settings.require.is_some() {
+            return Err("outside capability mode there is no level of containment");
+        }
+        if self.settings.starts.is_some() {
+            return Err("a worker outside capability mode starts no others");
+        }
+        if !self.settings.grants.iter().all(|grant| Limits::from(&grant.limits) == Limits::ALL) {
+            return Err("limits of a grant do not hold outside capability mode");
+        }
+        Ok(())
     }
 
     /// The same in a worker.
-    fn ask(&self, asking: &Asking, deadline: Option<Instant>) -> Result<Compartment, Error> {
+    fn ask(&self, asking: &Asking, deadline: Option<Instant>) -> Result<Started, Error> {
         let name = self.name();
         let failed = |error: &dyn std::fmt::Display| Error::start(name, error);
         let cannot = [
@@ -106,7 +171,7 @@ impl Builder {
         mut process: Process,
         captured: Option<PipeReader>,
         deadline: Option<Instant>,
-    ) -> Result<Compartment, Error> {
+    ) -> Result<Started, Error> {
         let name = self.name();
         let failed = |error: &dyn std::fmt::Display| Error::start(name, error);
         let containment = match frames.receive(deadline) {
@@ -121,7 +186,7 @@ impl Builder {
         if let Some(captured) = captured {
             capture::start(name, captured).map_err(|error| failed(&error))?;
         }
-        Ok(Compartment::new(frames, process, containment))
+        Ok((frames, process, containment))
     }
 
     /// The settings, now that all of them are known.

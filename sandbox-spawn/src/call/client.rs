@@ -1,6 +1,7 @@
 //! The end that calls.
 
 use std::{
+    os::fd::{AsFd, BorrowedFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use capsicum_channel::Frames;
 use serde::Serialize;
 
-use super::{CallError, Decode, Items, Peer, Reply, connection::Connection, peer::Named};
+use super::{CallError, Decode, Items, Peer, Reply, connection::Connection, peer::Named, wire};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -97,11 +98,12 @@ impl Client {
 
     fn send<Q: Serialize + ?Sized, E>(
         &self,
+        kind: u16,
         request: &Q,
         streams: bool,
     ) -> Result<(u64, Option<Instant>), CallError<E>> {
         let deadline = self.limit.deadline();
-        match self.connection.send(request, streams, deadline) {
+        match self.connection.send(kind, request, streams, deadline) {
             Ok(id) => Ok((id, deadline)),
             Err(failure) => Err(self.connection.error(failure, deadline)),
         }
@@ -118,7 +120,22 @@ impl Client {
         request: &Q,
         decode: Decode<T, E>,
     ) -> Result<Reply<T, E>, CallError<E>> {
-        let (id, deadline) = self.send(request, false)?;
+        let (id, deadline) = self.send(wire::CALL, request, false)?;
+        Ok(Reply::new(Arc::clone(&self.connection), id, deadline, decode))
+    }
+
+    /// Sends a request to what is around the service, [`serve_controlled`](super::serve_controlled)
+    /// with the same types. It is answered in its turn, as calls are.
+    ///
+    /// # Errors
+    ///
+    /// As of [`start`](Self::start).
+    pub fn control<Q: Serialize + ?Sized, T, E>(
+        &self,
+        request: &Q,
+        decode: Decode<T, E>,
+    ) -> Result<Reply<T, E>, CallError<E>> {
+        let (id, deadline) = self.send(wire::CONTROL, request, false)?;
         Ok(Reply::new(Arc::clone(&self.connection), id, deadline, decode))
     }
 
@@ -133,7 +150,15 @@ impl Client {
         request: &Q,
         decode: Decode<(), E>,
     ) -> Result<Items<T, E>, CallError<E>> {
-        let (id, deadline) = self.send(request, true)?;
+        let (id, deadline) = self.send(wire::CALL, request, true)?;
         Ok(Items::new(Arc::clone(&self.connection), id, deadline, decode))
+    }
+}
+
+/// The socket, to state rights on it when entering capability mode
+/// ([`Frames::RIGHTS`]).
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.socket()
     }
 }

@@ -10,6 +10,8 @@
 //! no room receives meanwhile, and tries again.
 
 use std::{
+    fmt,
+    os::fd::{AsFd, BorrowedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -44,7 +46,17 @@ pub(crate) struct Connection {
     peer: Arc<dyn Peer>,
     name: Arc<str>,
     caps: Caps,
+    socket: Socket,
     state: Mutex<State>,
+}
+
+/// The socket, which nobody sends or receives with, so that it can be had whoever does.
+struct Socket(Arc<dyn AsFd + Send + Sync>);
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_fd().fmt(f)
+    }
 }
 
 fn passed(deadline: Option<Instant>) -> bool {
@@ -87,8 +99,9 @@ impl Connection {
     pub(crate) fn new(frames: Frames, peer: Arc<dyn Peer>) -> Self {
         let caps = frames.caps();
         let (sender, receiver) = frames.split();
+        let socket = Socket(sender.socket());
         let state = State::new(sender, receiver);
-        Self { name: Arc::from(peer.name()), peer, caps, state: Mutex::new(state) }
+        Self { name: Arc::from(peer.name()), peer, caps, socket, state: Mutex::new(state) }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -101,6 +114,10 @@ impl Connection {
 
     pub(crate) fn caps(&self) -> Caps {
         self.caps
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.0.as_fd()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -232,9 +249,10 @@ impl Connection {
         Ok(Role { connection: self, sender: Some(sender), id })
     }
 
-    /// Sends a call: its number.
+    /// Sends a call of this kind, `CALL` or `CONTROL`: its number.
     pub(crate) fn send<Q: Serialize + ?Sized>(
         &self,
+        kind: u16,
         request: &Q,
         streams: bool,
         deadline: Option<Instant>,
@@ -247,7 +265,7 @@ impl Connection {
         let Some(sender) = role.sender.as_mut() else {
             return Err(Failure(Why::Dead(Dead::Closed)));
         };
-        let frame = sender.encode(wire::CALL, id, request);
+        let frame = sender.encode(kind, id, request);
         let frame = frame.map_err(|error| Failure(Why::Unsent(error)))?;
         let mut state = self.lock();
         while !state.attempt(sender, &frame, streams)? {

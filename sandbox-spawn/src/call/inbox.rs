@@ -27,6 +27,8 @@ struct Current {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     frames: Frames,
+    /// Whether there is something around the service that takes requests too.
+    controlled: bool,
     /// Calls, and whether they have been cancelled.
     queue: VecDeque<(Frame, bool)>,
     /// Descriptors in the queue.
@@ -39,9 +41,10 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(frames: Frames) -> Self {
+    pub(crate) fn new(frames: Frames, controlled: bool) -> Self {
         Self {
             frames,
+            controlled,
             queue: VecDeque::new(),
             descriptors: 0,
             next: 0,
@@ -78,7 +81,7 @@ impl Inbox {
     /// Takes what the client has sent.
     fn accept(&mut self, frame: Frame) -> Result<(), Error> {
         let id = frame.sequence();
-        if frame.kind() == wire::CALL {
+        if frame.kind() == wire::CALL || (self.controlled && frame.kind() == wire::CONTROL) {
             if id != self.next {
                 return Err(Error::protocol("a call out of its turn"));
             }
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_client_that_sends_without_end_does_not_stop_a_method() {
         let (mut client, server) = Frames::pair().expect("a pair");
-        let mut inbox = Inbox::new(server);
+        let mut inbox = Inbox::new(server, false);
         let mut send = |kind, id| {
             let frame = Frame::new(kind, id, &[], Vec::new()).expect("a frame");
             client.try_send(&frame).expect("a server")

@@ -55,7 +55,7 @@ pub use items::Items;
 pub use local::in_process;
 pub use peer::{Fate, Peer};
 pub use reply::{Decode, Reply};
-pub use server::{Turn, cancelled, serve};
+pub use server::{Asked, Server, Turn, cancelled, serve, serve_controlled};
 pub use stream::Stream;
 pub use wire::{DESCRIPTORS, IN_FLIGHT, WINDOW};
 

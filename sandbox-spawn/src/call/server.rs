@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use capsicum_channel::{Error, Frames};
+use capsicum_channel::{Caps, Error, Frame, Frames};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Stream, inbox::Inbox, wire};
@@ -94,7 +94,81 @@ pub fn serve<Q: DeserializeOwned>(
     frames: Frames,
     mut answer: impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let inbox = Rc::new(RefCell::new(Inbox::new(frames)));
+    run(Inbox::new(frames, false), |frame, caps, turn| answer(frame.decode(caps)?, turn))
+}
+
+/// What a client has asked, where there is something around the service: see [`serve_controlled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<Q, C> {
+    /// A call of the service.
+    Call(Q),
+    /// A request to what is around it: [`Client::control`](super::Client::control).
+    Control(C),
+}
+
+/// As [`serve`], for what is *around* a service, and takes requests of its own beside the calls.
+///
+/// # Errors
+///
+/// As of [`serve`].
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use capsicum_channel::Frames;
+/// use sandbox_spawn::call::{Asked, Client, serve_controlled};
+///
+/// let (here, there) = Frames::pair()?;
+/// std::thread::spawn(move || {
+///     let mut factor = 1_u32;
+///     serve_controlled(there, |asked: Asked<u32, u32>, turn| match asked {
+///         Asked::Call(number) => turn.reply(&(factor * number)),
+///         Asked::Control(new) => {
+///             factor = new;
+///             turn.reply(&0_u32)
+///         }
+///     })
+/// });
+/// let client = Client::named(here, "multiplying");
+/// client.control::<_, u32, Infallible>(&3_u32, |frame, caps| frame.decode(caps).map(Ok))?.wait()?;
+/// let reply = client.start::<_, u32, Infallible>(&7_u32, |frame, caps| frame.decode(caps).map(Ok))?;
+/// assert_eq!(reply.wait()?, 21);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn serve_controlled<Q: DeserializeOwned, C: DeserializeOwned>(
+    frames: Frames,
+    mut answer: impl FnMut(Asked<Q, C>, &mut Turn<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    run(Inbox::new(frames, true), |frame, caps, turn| {
+        let asked = if frame.kind() == wire::CONTROL {
+            Asked::Control(frame.decode(caps)?)
+        } else {
+            Asked::Call(frame.decode(caps)?)
+        };
+        answer(asked, turn)
+    })
+}
+
+/// Answers the calls of one service, in whose name [`service`](crate::service) implements it.
+///
+/// It is there for code that is around services of any kind.
+pub trait Server<T> {
+    /// The calls of the service.
+    type Request: DeserializeOwned;
+
+    /// Answers one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Turn::reply`].
+    fn answer(service: &mut T, request: Self::Request, turn: &mut Turn<'_>) -> Result<(), Error>;
+}
+
+fn run(
+    inbox: Inbox,
+    mut answer: impl FnMut(Frame, Caps, &mut Turn<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let inbox = Rc::new(RefCell::new(inbox));
     let _serving = Serving::start(&inbox);
     let result = loop {
         match one(&inbox, &mut answer) {
@@ -107,17 +181,14 @@ pub fn serve<Q: DeserializeOwned>(
     result
 }
 
-fn one<Q: DeserializeOwned>(
+fn one(
     inbox: &RefCell<Inbox>,
-    answer: &mut impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
+    answer: &mut impl FnMut(Frame, Caps, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let frame = inbox.borrow_mut().next_call()?;
     let caps = inbox.borrow_mut().frames().caps();
     // The service's state is as the panic left it; what to make of that is the service's decision.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let request = frame.decode::<Q>(caps)?;
-        answer(request, &mut Turn { inbox })
-    }));
+    let outcome = catch_unwind(AssertUnwindSafe(|| answer(frame, caps, &mut Turn { inbox })));
     let mut inbox = inbox.borrow_mut();
     match outcome {
         Ok(result) => result?,

@@ -8,6 +8,7 @@
 //! | `CALL` | the request |
 //! | `CANCEL` | none: nobody waits for the answer any more |
 //! | `CREDIT` | a `u32`: so many more items may be sent |
+//! | `CONTROL` | a request to what is around the service; else as `CALL` |
 //!
 //! | from the server | payload | ends the call |
 //! |---|---|---|
@@ -22,6 +23,7 @@
 pub(crate) const CALL: u16 = 1;
 pub(crate) const CANCEL: u16 = 2;
 pub(crate) const CREDIT: u16 = 3;
+pub(crate) const CONTROL: u16 = 4;
 
 pub(crate) const REPLY: u16 = 16;
 pub(crate) const STARTED: u16 = 17;

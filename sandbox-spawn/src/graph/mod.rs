@@ -16,6 +16,8 @@ pub(crate) use starter::{Asked, Requests, run};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Worker, worker};
+
 /// What a worker may start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Starts {
@@ -30,5 +32,13 @@ impl Starts {
     /// start.
     pub(crate) fn weight(starts: Option<&Self>) -> u64 {
         1 + starts.map_or(0, |starts| u64::from(starts.most))
+    }
+
+    /// One of them that is outside capability mode: what is in its reach is more than any worker has, so
+    /// that none may start it.
+    pub(crate) fn outside(&self, workers: &'static [Worker]) -> Option<&str> {
+        let outside =
+            |name: &&String| worker::find(workers, name).is_some_and(|it| it.reach().is_some());
+        self.names.iter().find(outside).map(String::as_str)
     }
 }

@@ -64,6 +64,9 @@ fn prepare(
         sys::die_with(keeper).ok()?;
     }
     let starts = settings.starts.clone()?;
+    if starts.outside(workers).is_some() {
+        return None;
+    }
     let authority = Authority::new(settings.clone(), starts, descriptors.get(1..)?).ok()?;
     let (socket, there) = Frames::pair().ok()?;
     settings.has_control = true;

@@ -156,3 +156,13 @@ pub(crate) fn harden(processes: bool, _cores: bool) -> Result<(), String> {
         .map(drop)
         .map_err(|error| format!("setrlimit(RLIMIT_NPROC): {error}"))
 }
+
+/// What holds a worker outside capability mode is done elsewhere: its descriptors, its limits, its user,
+/// and that it gains no privileges. There is nothing by which paths and addresses could be held. That
+/// the paths are there is as on the other system.
+pub(crate) fn confine(reach: &crate::Reach) -> Result<(), String> {
+    for path in reach.beneath().iter().filter(|path| !path.optional) {
+        std::fs::symlink_metadata(path.name).map_err(|error| format!("{}: {error}", path.name))?;
+    }
+    Ok(())
+}

@@ -1,7 +1,10 @@
 //! What is Linux's own: pidfds, the death of parents, process groups, capabilities(7).
 
+mod confine;
 mod events;
 mod filter;
+
+pub(crate) use confine::confine;
 
 use std::{
     io,

@@ -1,0 +1,48 @@
+//! What is Linux's own.
+
+mod sysctl;
+
+pub(crate) use sysctl::{
+    SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
+    write_mib_integer, write_sysctl, write_sysctl_integer,
+};
+
+/// What `ECAPMODE` and `ENOTCAPABLE` are where the kernel has no such numbers: see capsicum-rs.
+pub(crate) const ENOTCAPABLE: i32 = 135;
+
+/// errno(3) to 0, to tell an end from an error.
+pub(super) fn clear_errno() {
+    // SAFETY: it is the thread's own.
+    unsafe { *libc::__errno_location() = 0 };
+}
+
+/// What an entry of the user database has besides: nothing.
+///
+/// # Safety
+///
+/// Its strings are null or C strings.
+pub(super) unsafe fn more_of_entry(entry: super::Entry, _passwd: &libc::passwd) -> super::Entry {
+    entry
+}
+
+/// Whether entries of the user database have a class and times.
+pub(crate) const HAS_CLASSES: bool = false;
+
+/// Whether this user has a number in the user namespace, as far as procfs can be asked: all have one in
+/// the first namespace.
+pub(super) fn has_number(user: u32) -> bool {
+    let mapped = |path| {
+        // In capability mode nothing can be asked, and the process says whether it could.
+        let Ok(map) = std::fs::read_to_string(path) else { return true };
+        map.lines().any(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+            let (Some(Ok(first)), _, Some(Ok(count))) =
+                (numbers.next(), numbers.next(), numbers.next())
+            else {
+                return false;
+            };
+            (first..first.saturating_add(count)).contains(&user.into())
+        })
+    };
+    mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map")
+}

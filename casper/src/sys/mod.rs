@@ -1,0 +1,16 @@
+//! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+mod passwd;
+mod posix;
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
+pub(crate) use posix::{as_ordinary_user, resolver_message};

@@ -1,0 +1,84 @@
+//! What the tests of all services use.
+
+use std::{fmt::Display, os::fd::AsFd, time::Duration};
+
+use capsicum_channel::Frames;
+use casper::{Casper, Error, Open};
+
+pub(crate) type Outcome = Result<(), String>;
+
+/// A case, in a process of its own.
+pub(crate) struct Case {
+    /// What holds, as a sentence.
+    pub(crate) name: &'static str,
+    pub(crate) body: fn(&Casper) -> Outcome,
+    /// Why this host cannot run it, if it cannot.
+    pub(crate) lacks: fn() -> Option<String>,
+}
+
+pub(crate) const fn case(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
+    Case { name, body, lacks: nothing }
+}
+
+fn nothing() -> Option<String> {
+    None
+}
+
+/// For `?` in cases.
+pub(crate) fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// Ends a case where something is not as it should be.
+macro_rules! ensure {
+    ($holds:expr, $($message:tt)+) => {
+        if !$holds {
+            return Err(format!($($message)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// It must be refused by the limits, in the name of the service.
+pub(crate) fn not_capable<T: std::fmt::Debug>(result: Result<T, Error>, service: &str) -> Outcome {
+    match result {
+        Err(error @ Error::NotCapable { .. }) if error.service() == Some(service) => Ok(()),
+        other => Err(format!("not refused by its limits: {other:?}")),
+    }
+}
+
+/// Longer than anything takes, unless it hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// What is to be in the memory of every fork of the program.
+#[allow(clippy::unnecessary_wraps, reason = "cases of other services lay out scenes here")]
+pub(crate) fn before_init() -> Outcome {
+    Ok(())
+}
+
+/// A service whose tests these are.
+pub(crate) trait Tested: Open<Setup = ()> + From<Frames> + AsFd + Send + 'static {
+    /// The name in its errors.
+    const NAME: &'static str;
+
+    /// Another connection, as a socket.
+    fn socket(&self) -> Result<Frames, Error>;
+
+    /// Another connection.
+    fn another(&self) -> Result<Self, Error>;
+
+    /// The same connection, with a deadline.
+    fn hurried(&self) -> Self;
+
+    /// Asks for something that any host has, and looks at the answer.
+    fn ask(&self) -> Result<(), Error>;
+
+    /// Makes every kind of request once, whatever comes of it; those of the framework too.
+    fn ask_everything(&self);
+
+    /// Limits the connection to nothing.
+    fn limit_to_nothing(&self) -> Result<(), Error>;
+
+    /// Tries limits that are wider than nothing.
+    fn widen(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,256 @@
+//! Clients that mean harm, for every service: frames that were honest once, changed at random.
+
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use capsicum_channel::{Error as ChannelError, Frame, Frames};
+use casper::{Casper, Error, MOST_CONNECTIONS};
+
+use crate::harness::{LONG, Outcome, Tested, ensure, text};
+
+/// Random numbers that are the same in every run (SplitMix64).
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, most: usize) -> usize {
+        usize::try_from(self.next() % (most.max(1) as u64)).unwrap_or(0)
+    }
+}
+
+/// The frames of a client that asks everything once: their kinds and payloads.
+fn honest<T: Tested>() -> Result<Vec<(u16, Vec<u8>)>, String> {
+    let (here, mut there) = Frames::pair().map_err(text)?;
+    let client = thread::spawn(move || {
+        let client = T::from(here).hurried();
+        client.ask_everything();
+    });
+    let mut frames = Vec::new();
+    // Each request is given up by its deadline, since nobody answers it.
+    let deadline = Instant::now() + LONG;
+    while let Ok(frame) = there.receive(Some(deadline)) {
+        // Not what says that nobody waits any more.
+        if [1, 4].contains(&frame.kind()) {
+            frames.push((frame.kind(), frame.payload().to_owned()));
+        }
+    }
+    client.join().map_err(|_| "the client panicked")?;
+    ensure!(frames.len() > 3, "{} requests are not everything", frames.len());
+    Ok(frames)
+}
+
+fn mutated(chance: &mut Chance, payload: &[u8]) -> Vec<u8> {
+    let mut payload = payload.to_owned();
+    for _ in 0..=chance.below(3) {
+        let place = chance.below(payload.len());
+        match chance.below(6) {
+            0 if !payload.is_empty() => payload[place] = chance.next().to_le_bytes()[0],
+            1 if !payload.is_empty() => payload[place] ^= 1 << chance.below(8),
+            2 => payload.truncate(place),
+            3 => payload.insert(place, 0xff),
+            4 => payload.extend_from_slice(&chance.next().to_le_bytes()),
+            _ if !payload.is_empty() => {
+                let until = (place + 8).min(payload.len());
+                payload[place..until].fill(0xff);
+            }
+            _ => {}
+        }
+    }
+    payload
+}
+
+/// How many connections are thrown at a service, of some frames each.
+const CONNECTIONS: usize = 400;
+
+/// Whatever a client sends, the service goes on for the others.
+pub(crate) fn mutated_frames<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let honest = honest::<T>()?;
+    let mut chance = Chance(7);
+    let mut thrown = 0;
+    for round in 0..CONNECTIONS {
+        let mut socket = match service.socket() {
+            Ok(socket) => socket,
+            // Those that were closed are not gone yet.
+            Err(Error::Busy { .. }) => {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            Err(error) => return Err(format!("round {round}: {error}")),
+        };
+        thrown += 1;
+        let deadline = Some(Instant::now() + LONG);
+        for sequence in 0..=(chance.below(6) as u64) {
+            let (kind, payload) = &honest[chance.below(honest.len())];
+            let other = u16::try_from(chance.below(30)).unwrap_or(0);
+            let kind = if chance.below(8) == 0 { other } else { *kind };
+            let sequence = if chance.below(16) == 0 { chance.next() } else { sequence };
+            let payload = mutated(&mut chance, payload);
+            let frame = Frame::new(kind, sequence, &payload, Vec::new()).map_err(text)?;
+            // A service that has closed the connection is right to.
+            match socket.send(&frame, deadline) {
+                Ok(()) | Err(ChannelError::Closed) => {}
+                Err(error) => return Err(format!("round {round}: {error}")),
+            }
+        }
+        if chance.below(2) == 0 {
+            // Not all answers are read.
+            let _ = socket.receive(Some(Instant::now() + Duration::from_millis(2)));
+        }
+        if round % 50 == 0 {
+            service.ask().map_err(|error| format!("after round {round}: {error}"))?;
+        }
+    }
+    ensure!(thrown > CONNECTIONS / 4, "only {thrown} connections were had");
+    service.ask().map_err(text)
+}
+
+/// A client that holds as many connections as it can does not keep others from those that they have;
+/// and when it is gone, there is room again.
+pub(crate) fn many_connections<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let mut held = Vec::new();
+    let refused = loop {
+        match service.another() {
+            Ok(another) => held.push(another),
+            Err(error) => break error,
+        }
+        ensure!(held.len() <= MOST_CONNECTIONS, "there are {} connections", held.len());
+    };
+    ensure!(matches!(refused, Error::Busy { most: MOST_CONNECTIONS, .. }), "{refused}");
+    ensure!(held.len() + 1 == MOST_CONNECTIONS, "only {} connections", held.len());
+    service.ask().map_err(text)?;
+    drop(held);
+    let deadline = Instant::now() + LONG;
+    loop {
+        match service.another() {
+            Ok(another) => return another.ask().map_err(text),
+            Err(Error::Busy { .. }) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(text(error)),
+        }
+    }
+}
+
+/// A client that sends and does not read stops its own connection, and no other one.
+pub(crate) fn a_client_that_does_not_read<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let honest = honest::<T>()?;
+    let mut sockets = Vec::new();
+    for _ in 0..8 {
+        let mut socket = service.socket().map_err(text)?;
+        let (kind, payload) = &honest[0];
+        for sequence in 0..10_000 {
+            let frame = Frame::new(*kind, sequence, payload, Vec::new()).map_err(text)?;
+            if !matches!(socket.try_send(&frame), Ok(true)) {
+                break;
+            }
+        }
+        sockets.push(socket);
+    }
+    for _ in 0..20 {
+        service.ask().map_err(text)?;
+    }
+    Ok(())
+}
+
+/// The processes of this program's zygote that bear the name of a service: their ids.
+pub(crate) fn processes() -> Result<Vec<i32>, String> {
+    let own = std::process::id().to_string();
+    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().map_err(text)?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let pairs: Vec<(&str, &str)> = listed
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
+        })
+        .collect();
+    let children = |parent: &str| -> Vec<&str> {
+        pairs.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child).collect()
+    };
+    let zygotes = children(&own);
+    Ok(zygotes.into_iter().flat_map(children).filter_map(|child| child.parse().ok()).collect())
+}
+
+/// The one process of a service is not root's.
+pub(crate) fn is_an_ordinary_user() -> Outcome {
+    let processes = processes()?;
+    let [process] = processes.as_slice() else {
+        return Err(format!("its processes are {processes:?}"));
+    };
+    let asked = ["-o", "uid=,gid=", "-p", &process.to_string()].map(str::to_owned);
+    let user = Command::new("ps").args(asked).output().map_err(text)?;
+    let user = String::from_utf8_lossy(&user.stdout).into_owned();
+    let numbers: Vec<u32> = user.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    ensure!(numbers.len() == 2 && !numbers.contains(&0), "it is {user}");
+    Ok(())
+}
+
+/// One whose process is killed is an error that names it, within the deadline; opened again, it works.
+pub(crate) fn death<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let clone = service.another().map_err(text)?;
+    service.ask().map_err(text)?;
+    let processes = processes()?;
+    ensure!(processes.len() == 1, "its processes are {processes:?}");
+    // SAFETY: takes no pointers; it is a grandchild that was not waited for.
+    ensure!(unsafe { libc::kill(processes[0], libc::SIGKILL) } == 0, "it could not be killed");
+    let started = Instant::now();
+    for dead in [service.hurried(), clone.hurried(), service] {
+        match dead.ask() {
+            Err(error @ Error::Died { .. }) if error.service() == Some(T::NAME) => {
+                ensure!(text(&error).contains("signal 9"), "{error}");
+            }
+            other => return Err(format!("of a dead service: {other:?}")),
+        }
+    }
+    ensure!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
+    let again: T = casper.open().map_err(text)?;
+    again.ask().map_err(text)
+}
+
+/// Its process ends with the last connection, and not before.
+pub(crate) fn end<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let clone = service.another().map_err(text)?;
+    drop(service);
+    clone.ask().map_err(text)?;
+    ensure!(processes()?.len() == 1, "its processes are {:?}", processes()?);
+    drop(clone);
+    let deadline = Instant::now() + LONG;
+    while !processes()?.is_empty() {
+        ensure!(Instant::now() < deadline, "it has not ended");
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Nobody gives rights back: not on the same connection, not by a clone, not by another process's.
+pub(crate) fn widening<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let before = service.another().map_err(text)?;
+    service.limit_to_nothing().map_err(text)?;
+    crate::harness::not_capable(service.ask(), T::NAME)?;
+    crate::harness::not_capable(service.widen(), T::NAME)?;
+    crate::harness::not_capable(service.ask(), T::NAME)?;
+    let clone = service.another().map_err(text)?;
+    crate::harness::not_capable(clone.widen(), T::NAME)?;
+    crate::harness::not_capable(clone.ask(), T::NAME)?;
+    let socket = T::from(clone.socket().map_err(text)?);
+    crate::harness::not_capable(socket.widen(), T::NAME)?;
+    crate::harness::not_capable(socket.ask(), T::NAME)?;
+    // What was cloned before keeps what it has.
+    before.ask().map_err(text)
+}
