@@ -13,6 +13,6 @@ pub(crate) use linux::*;
 
 pub(crate) use posix::{
     arrange, become_guard, become_keeper, become_user, change_directory, end_like, execute, exit,
-    inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, parent,
-    set_environment, wait_for,
+    inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, notice_children,
+    parent, reap_others, set_environment, wait_for, wait_or_child,
 };

@@ -190,6 +190,58 @@ pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
     if parent() == keeper { Ok(end) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
+/// Does nothing: it is there so that the wait is interrupted.
+extern "C" fn interrupt(_signal: c_int) {}
+
+/// Has the end of a child interrupt [`wait_or_child`], and nothing else.
+pub(crate) fn notice_children() -> io::Result<()> {
+    // SAFETY: zeros are a valid sigaction and a valid set, which sigemptyset and sigaddset fill. The
+    // handler touches nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = interrupt as extern "C" fn(c_int) as usize;
+        check(libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()))?;
+        let mut held: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut held);
+        libc::sigaddset(&raw mut held, libc::SIGCHLD);
+        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const held, ptr::null_mut()))?;
+    }
+    Ok(())
+}
+
+/// ppoll(2), until something has happened to one of them, or a child has ended: then to none.
+pub(crate) fn wait_or_child(descriptors: &[RawFd]) -> Vec<bool> {
+    let entry = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+    let mut watched: Vec<_> = descriptors.iter().map(entry).collect();
+    let count = libc::nfds_t::try_from(watched.len()).unwrap_or(libc::nfds_t::MAX);
+    // SAFETY: so many entries are there; the set is one that sigemptyset has filled.
+    let happened = check(unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::ppoll(watched.as_mut_ptr(), count, ptr::null(), &raw const none)
+    });
+    watched.iter().map(|entry| happened.is_ok() && entry.revents != 0).collect()
+}
+
+/// Waits for children that have ended, up to one of this number, which is waited for in another way.
+pub(crate) fn reap_others(than: u32) {
+    loop {
+        // SAFETY: zeros are a valid siginfo, and the kernel writes one; the child is left as it is.
+        let (result, ended) = unsafe {
+            let mut ended: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            (libc::waitid(libc::P_ALL, 0, &raw mut ended, options), ended.si_pid())
+        };
+        if result < 0 || ended <= 0 || ended.cast_unsigned() == than {
+            return;
+        }
+        // SAFETY: no status is asked for.
+        if unsafe { libc::waitpid(ended, ptr::null_mut(), libc::WNOHANG) } <= 0 {
+            return;
+        }
+    }
+}
+
 /// Ends the process as another one has ended: by the same signal, or the status that comes back.
 pub(crate) fn end_like(status: ExitStatus) -> Option<u8> {
     if let Some(signal) = status.signal() {
