@@ -34,6 +34,7 @@ fn guard(
     let mut descriptors = sys::arrange(descriptors, 3, None).ok()?;
     let file = if file.is_some() { descriptors.pop() } else { None };
     let keeper_end = sys::become_guard(keeper).ok()?;
+    let children = sys::watch_children().ok()?;
     let own = std::process::id();
     let environment = task::environment(&variables).ok()?;
     let task = Task { settings, descriptors, environment };
@@ -43,12 +44,14 @@ fn guard(
         ProcessDescriptor::fork(move || start::run(task, own, workers)).ok()?
     };
     drop(file);
-    let watched = [keeper_end.as_raw_fd(), worker.as_fd().as_raw_fd()];
+    let number = worker.pid().ok()?;
+    let watched = [keeper_end.as_raw_fd(), worker.as_fd().as_raw_fd(), children.as_raw_fd()];
     loop {
         match sys::wait_for(&watched)[..] {
-            [true, _] => sys::kill_all(),
-            [_, true] => break,
-            _ => {}
+            [true, ..] => sys::kill_all(),
+            [_, true, _] => break,
+            // What the worker has started and left behind comes here, and would stay a zombie.
+            _ => sys::reap_strangers(&children, |pid| pid == number),
         }
     }
     sys::end_like(worker.wait().ok()?)

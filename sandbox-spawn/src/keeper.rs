@@ -38,8 +38,8 @@ pub(crate) struct Keeper {
     listening: bool,
     /// Readable once the program has ended, also where a fork of it holds the other ends.
     _end: OwnedFd,
-    /// Readable once any child has ended, where the system can tell.
-    children: Option<OwnedFd>,
+    /// Readable once any child has ended.
+    children: OwnedFd,
     /// The program's own file, to execute it anew.
     file: Option<OwnedFd>,
     workers: &'static [Worker],
@@ -148,9 +148,7 @@ impl Keeper {
         let events = sys::Events::new()?;
         let children = sys::watch_children()?;
         events.watch(end.as_fd(), Source::End.number())?;
-        if let Some(children) = &children {
-            events.watch(children.as_fd(), Source::Children.number())?;
-        }
+        events.watch(children.as_fd(), Source::Children.number())?;
         Ok(Self {
             control,
             listening: false,
@@ -205,7 +203,7 @@ impl Keeper {
         }
         let kept = &self.kept;
         let is_kept = |pid| kept.values().any(|kept| kept.pid == pid);
-        sys::reap_strangers(self.children.as_ref(), is_kept);
+        sys::reap_strangers(&self.children, is_kept);
         goes_on
     }
 

@@ -95,7 +95,7 @@ pub(crate) fn reap_descendants(worker: u32) {
 }
 
 /// sigprocmask(2) and signalfd(2): what is readable once any child has ended.
-pub(crate) fn watch_children() -> io::Result<Option<OwnedFd>> {
+pub(crate) fn watch_children() -> io::Result<OwnedFd> {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: sigemptyset fills the set, which the others read; no old one is asked for.
     unsafe {
@@ -104,19 +104,17 @@ pub(crate) fn watch_children() -> io::Result<Option<OwnedFd>> {
         check(libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()))?;
         check(libc::signalfd(-1, set.as_ptr(), libc::SFD_NONBLOCK | libc::SFD_CLOEXEC))
     }
-    .map(|fd| Some(owned(fd)))
+    .map(owned)
 }
 
 /// Waits for children that have ended and are not kept here: those of children that have ended before.
-pub(crate) fn reap_strangers(watch: Option<&OwnedFd>, is_kept: impl Fn(u32) -> bool) {
+pub(crate) fn reap_strangers(watch: &OwnedFd, is_kept: impl Fn(u32) -> bool) {
     let mut signals = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); 4];
-    if let Some(watch) = watch {
-        // SAFETY: the kernel writes no more than the buffer has, which is not read.
-        while unsafe {
-            libc::read(watch.as_raw_fd(), signals.as_mut_ptr().cast(), size_of_val(&signals))
-        } > 0
-        {}
-    }
+    // SAFETY: the kernel writes no more than the buffer has, which is not read.
+    while unsafe {
+        libc::read(watch.as_raw_fd(), signals.as_mut_ptr().cast(), size_of_val(&signals))
+    } > 0
+    {}
     let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     loop {
         // SAFETY: zeros are a valid siginfo_t, which the kernel writes; without a child that has

@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a_worker_executes_nothing_unless_it_may_start_processes", execution, true),
     case("callers_of_a_worker_that_only_hangs_up_have_their_deadlines", hanging_up, false),
     case("a_worker_too_many_costs_the_others_nothing", table, false),
+    case("what_a_worker_has_left_behind_is_no_zombie_while_it_runs", zombies, false),
     case("descriptors_that_nobody_receives_keep_nobody_from_starting", in_flight, false),
 ];
 
@@ -139,6 +140,27 @@ fn table(setting: Setting) -> Result<(), String> {
     drop(workers.pop());
     let again = setting.builder("echo").spawn();
     ensure!(again.is_ok(), "{again:?}");
+    Ok(())
+}
+
+/// Processes that have ended and nobody waits for count as the user's, and the kernel has so many.
+fn zombies(setting: Setting) -> Result<(), String> {
+    let (mut reader, writer) = std::io::pipe().map_err(text)?;
+    let builder = setting.builder("orphans").processes().grant("pipe", writer, Rights::WRITE);
+    let mut worker = builder.spawn().map_err(text)?;
+    drop(builder);
+    worker.frames().receive(soon()).map_err(|error| text(worker.explain(error)))?;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        // The worker, and one that ended just when the guard looked.
+        match raw::processes_of_guards() {
+            1 | 2 => break,
+            left if Instant::now() > deadline => return Err(format!("{left} processes are left")),
+            _ => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    drop(worker);
+    reader.read_to_end(&mut Vec::new()).map_err(text)?;
     Ok(())
 }
 

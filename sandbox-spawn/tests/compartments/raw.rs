@@ -6,14 +6,14 @@ mod system;
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
     LIMIT_OF_FORKS, More, NOT_CAPABLE, execute, forbidden_call, hide_better_than, kill_keepers,
-    limit_descriptors_of_keepers, no_grandchildren, parents_of, search,
+    limit_descriptors_of_keepers, no_grandchildren, parents_of, processes_of_guards, search,
     workers_have_no_capabilities,
 };
 
@@ -221,4 +221,34 @@ pub(crate) fn limit_descriptors(most: u64) -> Result<(), String> {
         libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)
     };
     if set < 0 { Err(io::Error::last_os_error().to_string()) } else { Ok(()) }
+}
+
+/// Starts a child that starts another one and ends; so does that. What fork(2) said.
+pub(crate) fn orphan() -> i32 {
+    // SAFETY: the process has one thread; the copies end at once.
+    unsafe {
+        match libc::fork() {
+            -1 => errno(),
+            0 => {
+                libc::fork();
+                exit()
+            }
+            child => {
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+                0
+            }
+        }
+    }
+}
+
+/// Whether the other end of a socket is closed, within 20 seconds.
+pub(crate) fn hangs_up(socket: &impl AsFd) -> bool {
+    let mut watched =
+        libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while watched.revents & libc::POLLHUP == 0 && std::time::Instant::now() < deadline {
+        // SAFETY: one entry is there.
+        unsafe { libc::poll(&raw mut watched, 1, 1000) };
+    }
+    watched.revents & libc::POLLHUP != 0
 }

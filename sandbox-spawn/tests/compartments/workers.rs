@@ -71,6 +71,7 @@ pub(crate) const WORKERS: &[Worker] = &[
         }
     }),
     Worker::new("clog", clog),
+    Worker::new("orphans", orphans),
 ];
 
 /// What a worker finds.
@@ -188,4 +189,22 @@ fn clog(mut inside: Inside) -> u8 {
     loop {
         std::thread::park();
     }
+}
+
+/// Leaves many processes behind, all of which end, and stays.
+fn orphans(mut inside: Inside) -> u8 {
+    let Ok(pipe) = inside.grant::<File>("pipe") else { return 9 };
+    for _ in 0..50 {
+        if raw::orphan() != 0 {
+            return 8;
+        }
+    }
+    // The last of them has closed its copy when the worker has.
+    drop(pipe);
+    let frame = inside.frames().encode(1, 0, &());
+    if frame.and_then(|frame| inside.frames().send(&frame, None)).is_err() {
+        return 7;
+    }
+    let _ = inside.frames().receive(None);
+    0
 }

@@ -81,6 +81,14 @@ pub(crate) fn parents_of(count: usize) -> Vec<i32> {
     found
 }
 
+/// How many processes the guards have as children, zombies among them.
+pub(crate) fn processes_of_guards() -> usize {
+    let keepers = children(std::process::id());
+    let guards: Vec<i32> =
+        keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned())).collect();
+    guards.iter().map(|guard| children(guard.cast_unsigned()).len()).sum()
+}
+
 /// Kills every child of this process that has workers: the keepers.
 pub(crate) fn kill_keepers() {
     for child in children(std::process::id()) {

@@ -228,6 +228,12 @@ pub(crate) fn parents_of(count: usize) -> Vec<i32> {
     found
 }
 
+/// How many processes the guards have as children, zombies among them.
+pub(crate) fn processes_of_guards() -> usize {
+    let guards: Vec<String> = children("self").iter().flat_map(|keeper| children(keeper)).collect();
+    guards.iter().map(|guard| children(guard).len()).sum()
+}
+
 /// Kills every child of this process: the keepers.
 pub(crate) fn kill_keepers() {
     for child in children("self") {
