@@ -29,8 +29,9 @@ pub(crate) const CASES: &[Case] = &[
 
 /// The zygote is told what each worker's environment is, and the next worker is a copy of the zygote.
 fn leftovers(setting: Setting) -> Result<(), String> {
-    if setting.start == Start::Fork {
-        // It has a copy of all of the program's memory, which is what it is for.
+    if setting.start == Start::Fork || cfg!(target_os = "freebsd") {
+        // It has a copy of all of the program's memory, which is what it is for; and FreeBSD's allocator
+        // has no one place to look at.
         return Ok(());
     }
     // Never whole in the memory of this program before the zygote is forked, nor in the worker's file.
@@ -110,7 +111,8 @@ fn hanging_up(setting: Setting) -> Result<(), String> {
 
 /// The zygote has no room for the descriptors of another worker.
 fn table(setting: Setting) -> Result<(), String> {
-    if setting.start == Start::Fork {
+    if setting.start == Start::Fork || cfg!(target_os = "freebsd") {
+        // A keeper has one worker; and on FreeBSD nobody can make its table small.
         return Ok(());
     }
     raw::limit_descriptors_of_keepers(101)?;
