@@ -4,6 +4,7 @@
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
 //! The last line is `N passed, N failed, N skipped`.
 
+mod fileargs;
 mod framework;
 mod harness;
 mod hostile;
@@ -24,12 +25,13 @@ use sandbox_spawn::Worker;
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Sysctl>(),
+    casper::worker::<casper::FileArgs>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, fileargs::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -6,6 +6,7 @@ use casper::{Casper, Error, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
+    fileargs,
     harness::{LONG, Outcome, Tested, ensure, text},
     keeper::Keeper,
 };
@@ -46,6 +47,7 @@ impl<T: Tested> Asks for T {
 fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
     match service {
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
+        "fileargs" => Some(Box::new(fileargs::Args::from(frames))),
         "keeper" => Some(Box::new(Keeper::from(frames))),
         _ => None,
     }
