@@ -1,6 +1,7 @@
 //! Services for code in capability mode.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod ambient;
 mod casper;
 mod channel;
 mod client;
@@ -10,6 +11,7 @@ mod provider;
 mod service;
 mod sys;
 pub mod sysctl;
+pub mod syslog;
 
 pub use casper::{Casper, Open, Opener, worker};
 pub use channel::{Channel, RIGHTS};
@@ -17,3 +19,4 @@ pub use error::{Error, Failure};
 pub use fileargs::FileArgs;
 pub use service::{CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, Service};
 pub use sysctl::Sysctl;
+pub use syslog::Syslog;

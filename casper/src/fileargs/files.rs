@@ -57,21 +57,8 @@ pub enum Access {
 }
 
 impl Access {
-    pub(crate) fn reads(self) -> bool {
-        self != Self::Write
-    }
-
     pub(crate) fn writes(self) -> bool {
         self != Self::Read
-    }
-
-    /// What a file that is open for no more is not good for.
-    pub(crate) fn lacks(self) -> Rights {
-        match self {
-            Self::Read => Rights::WRITE.union(Rights::FTRUNCATE),
-            Self::Write => Rights::READ.union(Rights::MMAP_X).difference(Rights::SEEK),
-            Self::ReadWrite => Rights::empty(),
-        }
     }
 }
 

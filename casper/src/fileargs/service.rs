@@ -9,7 +9,7 @@ use std::{
         fd::OwnedFd,
         unix::{
             ffi::{OsStrExt, OsStringExt},
-            fs::{MetadataExt, OpenOptionsExt},
+            fs::OpenOptionsExt,
         },
     },
     path::Path,
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AHEAD, FileArgsLimits, Files, OpenFlags, Operations, Status, receipt::Sent};
 use crate::{
-    Failure, Service,
+    Failure, Service, ambient,
     service::{Connection, Grants},
     sys,
 };
@@ -61,9 +61,8 @@ pub(crate) struct Serving {
 }
 
 /// Where the process is until it has read the list, which nobody else has a say in.
-const ROOT: &str = "/";
 const PATHS: &[Within] = &[Within::new(
-    ROOT,
+    "/",
     Rights::READ.union(Rights::WRITE).union(Rights::FTRUNCATE).union(Rights::CREATE),
 )];
 
@@ -80,10 +79,8 @@ impl Service for Serving {
         let files = files.checked()?;
         let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
         let list = files.write().map_err(failed("the list"))?;
-        let root = File::open(ROOT).map_err(failed(ROOT))?;
-        let mut process = process
+        let mut process = ambient::prove(process)?
             .grant("list", list, Limits::ALL)
-            .grant("root", root, Limits::ALL)
             .rlimit(Resource::Descriptors, sys::descriptors_at_most(DESCRIPTORS));
         if files.relative() {
             let directory = OpenOptions::new()
@@ -97,7 +94,7 @@ impl Service for Serving {
     }
 
     fn start(grants: &mut Grants<'_>) -> Result<Self, String> {
-        is_root(&grants.take::<File>("root")?)?;
+        ambient::proven(grants)?;
         let files = Files::read(grants.take("list")?)?;
         if !files.is_of(sys::user()) {
             return Err("the program has become another user since it called `init`".to_owned());
@@ -110,19 +107,6 @@ impl Service for Serving {
         }
         Ok(Self { files, places })
     }
-}
-
-/// Whoever opens the service must be able to open the root directory: who is in capability mode has
-/// a socket to the zygote perhaps, and must not get paths by it.
-fn is_root(granted: &File) -> Result<(), String> {
-    let status = |metadata: io::Result<fs::Metadata>| {
-        metadata.map(|data| (data.dev(), data.ino())).map_err(|error| format!("{ROOT}: {error}"))
-    };
-    let limits = capsicum_rs::limits_of(granted).map_err(|error| error.to_string())?;
-    if status(granted.metadata())? == status(fs::metadata(ROOT))? && limits == Limits::ALL {
-        return Ok(());
-    }
-    Err("who opens it does not have the root directory that its process has".to_owned())
 }
 
 impl Serving {

@@ -9,4 +9,7 @@ pub(crate) use sysctl::{
     write_mib_integer, write_sysctl, write_sysctl_integer,
 };
 
+/// Where syslogd listens: to root first, whom nobody can crowd out there.
+pub(crate) const LOGS: &[&str] = &["/var/run/logpriv", "/var/run/log"];
+
 pub(crate) const ENOTCAPABLE: i32 = libc::ENOTCAPABLE;

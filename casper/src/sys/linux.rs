@@ -9,5 +9,8 @@ pub(crate) use sysctl::{
     write_mib_integer, write_sysctl, write_sysctl_integer,
 };
 
+/// Where syslogd listens.
+pub(crate) const LOGS: &[&str] = &["/dev/log"];
+
 /// What `ECAPMODE` and `ENOTCAPABLE` are where the kernel has no such numbers: see capsicum-rs.
 pub(crate) const ENOTCAPABLE: i32 = 135;

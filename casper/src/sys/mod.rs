@@ -13,4 +13,4 @@ pub(crate) use freebsd::*;
 pub(crate) use linux::*;
 
 pub(crate) use files::{descriptors_at_most, hung_up, memory, open, user, wait_again};
-pub(crate) use posix::resolver_message;
+pub(crate) use posix::{LocalTime, local_time, resolver_message};

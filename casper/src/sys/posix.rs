@@ -1,6 +1,10 @@
 //! Calls that both systems have.
 
-use std::ffi::{CStr, c_int};
+use std::{
+    ffi::{CStr, c_int},
+    mem::MaybeUninit,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// gai_strerror(3)
 pub(crate) fn resolver_message(code: c_int) -> Option<&'static CStr> {
@@ -11,4 +15,34 @@ pub(crate) fn resolver_message(code: c_int) -> Option<&'static CStr> {
     }
     // SAFETY: as above.
     Some(unsafe { CStr::from_ptr(message) })
+}
+
+/// A time of the year, as the clocks in the time zone of `TZ` show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalTime {
+    /// From 0.
+    pub(crate) month: usize,
+    pub(crate) day: i32,
+    pub(crate) hour: i32,
+    pub(crate) minute: i32,
+    pub(crate) second: i32,
+}
+
+/// localtime_r(3)
+pub(crate) fn local_time(time: SystemTime) -> Option<LocalTime> {
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok()?;
+    let mut local = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: it reads the seconds and writes a `struct tm`.
+    if unsafe { libc::localtime_r(&raw const seconds, local.as_mut_ptr()) }.is_null() {
+        return None;
+    }
+    // SAFETY: it has written it.
+    let local = unsafe { local.assume_init() };
+    Some(LocalTime {
+        month: usize::try_from(local.tm_mon).ok()?,
+        day: local.tm_mday,
+        hour: local.tm_hour,
+        minute: local.tm_min,
+        second: local.tm_sec,
+    })
 }

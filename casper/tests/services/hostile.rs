@@ -187,9 +187,11 @@ pub(crate) fn death<T: Tested>(casper: &Casper) -> Outcome {
     let clone = service.another().map_err(text)?;
     service.ask().map_err(text)?;
     let processes = processes()?;
-    ensure!(processes.len() == 1, "its processes are {processes:?}");
-    // SAFETY: takes no pointers; it is a grandchild that was not waited for.
-    ensure!(unsafe { libc::kill(processes[0], libc::SIGKILL) } == 0, "it could not be killed");
+    ensure!(processes.len() == T::PROCESSES, "its processes are {processes:?}");
+    for process in processes {
+        // SAFETY: takes no pointers; it is a grandchild that was not waited for.
+        ensure!(unsafe { libc::kill(process, libc::SIGKILL) } == 0, "it could not be killed");
+    }
     let started = Instant::now();
     for dead in [service.hurried(), clone.hurried(), service] {
         match dead.ask() {
@@ -210,7 +212,7 @@ pub(crate) fn end<T: Tested>(casper: &Casper) -> Outcome {
     let clone = service.another().map_err(text)?;
     drop(service);
     clone.ask().map_err(text)?;
-    ensure!(processes()?.len() == 1, "its processes are {:?}", processes()?);
+    ensure!(processes()?.len() == T::PROCESSES, "its processes are {:?}", processes()?);
     drop(clone);
     let deadline = Instant::now() + LONG;
     while !processes()?.is_empty() {

@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod keeper;
 mod sysctl;
+mod syslog;
 mod worker;
 
 use std::{
@@ -26,12 +27,14 @@ use sandbox_spawn::Worker;
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Sysctl>(),
     casper::worker::<casper::FileArgs>(),
+    casper::worker::<casper::Syslog>(),
+    casper::worker::<casper::syslog::Connector>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, fileargs::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, fileargs::CASES, syslog::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);

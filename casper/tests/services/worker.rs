@@ -9,6 +9,7 @@ use crate::{
     fileargs,
     harness::{LONG, Outcome, Tested, ensure, text},
     keeper::Keeper,
+    syslog,
 };
 
 pub(crate) const NAME: &str = "user";
@@ -48,6 +49,7 @@ fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
     match service {
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
         "fileargs" => Some(Box::new(fileargs::Args::from(frames))),
+        "syslog" => Some(Box::new(syslog::Log::from(frames))),
         "keeper" => Some(Box::new(Keeper::from(frames))),
         _ => None,
     }

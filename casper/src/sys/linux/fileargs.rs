@@ -19,6 +19,15 @@ use crate::fileargs::{Access, OpenFlags};
 /// A directory is opened for lookups alone.
 pub(crate) const SEARCH: i32 = libc::O_PATH;
 
+/// What a file that is open for no more than this is not good for.
+fn lacks(access: Access) -> Rights {
+    match access {
+        Access::Read => Rights::WRITE.union(Rights::FTRUNCATE),
+        Access::Write => Rights::READ.union(Rights::MMAP_X).difference(Rights::SEEK),
+        Access::ReadWrite => Rights::empty(),
+    }
+}
+
 /// Whether what is received has these rights at most: it has those of the ceiling that its mode is
 /// good for.
 pub(crate) fn rights_hold(
@@ -32,7 +41,7 @@ pub(crate) fn rights_hold(
              the receiver is not known to be in capability mode: state its ceiling, or no rights"
         ));
     };
-    let surplus = ceiling.difference(access.lacks()).difference(rights);
+    let surplus = ceiling.difference(lacks(access)).difference(rights);
     if surplus.is_empty() {
         return Ok(());
     }
@@ -80,10 +89,10 @@ fn object(
     flags: OpenFlags,
 ) -> Result<Option<(File, BitFlags<AccessFs>)>, String> {
     let mut of_files = BitFlags::empty();
-    if access.reads() {
+    if access != Access::Write {
         of_files |= AccessFs::ReadFile;
     }
-    if access.writes() {
+    if access != Access::Read {
         of_files |= AccessFs::WriteFile;
         of_files |= AccessFs::Truncate;
     }
