@@ -45,7 +45,7 @@ use crate::{Casper, Channel, Error, Open, Opener, provider::Provider};
 ///   writing without a reader it is `ENXIO`.
 /// - A directory is `EISDIR`, unless [`OpenFlags::DIRECTORIES`] says otherwise.
 ///
-/// With a file that is opened for reading, up to 31 regular files that follow in the list come along,
+/// With a file that is opened for reading, up to 31 regular files (fewer under a low `RLIMIT_NOFILE`) that follow in the list come along,
 /// which are then opened without asking, once each. Such a file is what had the name then. It
 /// is read as it is: what is written to it meanwhile is seen; that another file has taken its name is not.
 /// [`uncached`](Self::uncached) asks each time.

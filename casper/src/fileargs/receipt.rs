@@ -13,10 +13,27 @@ use std::{
 
 use sandbox_spawn::call::cancelled;
 
-use crate::sys;
+use super::AHEAD;
+use crate::{MOST_CONNECTIONS, sys};
 
-/// How many answers with one file each may go without.
-const MOST: u8 = 8;
+/// How much a connection may have been sent that it has not received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// How many answers with one file each go without a receipt.
+    without: u8,
+    /// How many files may come along with one.
+    pub(super) ahead: u8,
+}
+
+impl Allowance {
+    /// The share of one connection, where all of them may have so many: those of the answers without a
+    /// receipt, and another answer, its file and its receipt.
+    pub(super) fn share(descriptors: u64) -> Self {
+        let room = descriptors / MOST_CONNECTIONS as u64;
+        let most = |most: u8, share: u64| u8::try_from(share).map_or(most, |share| share.min(most));
+        Self { without: most(8, room / 4), ahead: most(AHEAD, (room / 2).saturating_sub(1)) }
+    }
+}
 
 /// What a connection has sent. A clone has sent nothing.
 #[derive(Debug, Default)]
@@ -46,8 +63,12 @@ impl Sent {
     }
 
     /// What goes along with an answer of so many files.
-    pub(super) fn along(&mut self, files: usize) -> io::Result<Option<OwnedFd>> {
-        if files <= 1 && self.without < MOST {
+    pub(super) fn along(
+        &mut self,
+        files: usize,
+        allowed: Allowance,
+    ) -> io::Result<Option<OwnedFd>> {
+        if files <= 1 && self.without < allowed.without {
             self.without += 1;
             return Ok(None);
         }
@@ -65,17 +86,28 @@ mod tests {
     #[test]
     fn what_was_not_received_is_waited_for() {
         let mut sent = Sent::default();
-        for _ in 0..MOST {
-            assert!(sent.along(1).unwrap().is_none());
+        let allowed = Allowance { without: 3, ahead: 1 };
+        for _ in 0..3 {
+            assert!(sent.along(1, allowed).unwrap().is_none());
             sent.wait().unwrap();
         }
-        let receipt = sent.along(1).unwrap().unwrap();
+        let receipt = sent.along(1, allowed).unwrap().unwrap();
         let pipe = sent.pipe.as_ref().unwrap();
         assert!(!sys::hung_up(pipe.as_fd(), Duration::ZERO).unwrap());
         drop(receipt);
         assert!(sys::hung_up(pipe.as_fd(), Duration::ZERO).unwrap());
         sent.wait().unwrap();
-        assert!(sent.along(2).unwrap().is_some());
+        assert!(sent.along(2, allowed).unwrap().is_some());
         assert!(sent.clone().pipe.is_none());
+    }
+
+    #[test]
+    fn all_connections_together_have_no_more_than_there_may_be() {
+        for descriptors in [64, 256, 1024, 4096, 1 << 40] {
+            let Allowance { without, ahead } = Allowance::share(descriptors);
+            let each = u64::from(without) + 2 + u64::from(ahead);
+            assert!(each * MOST_CONNECTIONS as u64 <= descriptors.max(256), "{descriptors}");
+        }
+        assert_eq!(Allowance::share(4096), Allowance { without: 8, ahead: AHEAD });
     }
 }

@@ -20,7 +20,10 @@ use capsicum_rs::{Limits, Rights};
 use sandbox_spawn::{Builder, Path as Within, Reach, Resource, service};
 use serde::{Deserialize, Serialize};
 
-use super::{AHEAD, FileArgsLimits, Files, OpenFlags, Operations, Status, receipt::Sent};
+use super::{
+    FileArgsLimits, Files, OpenFlags, Operations, Status,
+    receipt::{Allowance, Sent},
+};
 use crate::{
     Failure, Service, ambient,
     service::{Connection, Grants},
@@ -58,6 +61,7 @@ pub(crate) struct Serving {
     files: Files,
     /// Where in the list a path is first.
     places: HashMap<Vec<u8>, usize>,
+    allowed: Allowance,
 }
 
 /// Where the process is until it has read the list, which nobody else has a say in.
@@ -105,7 +109,8 @@ impl Service for Serving {
         for (place, path) in files.paths.iter().enumerate() {
             places.entry(path.clone()).or_insert(place);
         }
-        Ok(Self { files, places })
+        let allowed = Allowance::share(sys::descriptors_at_most(DESCRIPTORS));
+        Ok(Self { files, places, allowed })
     }
 }
 
@@ -169,7 +174,7 @@ impl Connection<Serving> {
         }
         let mut bytes = 0_usize;
         let next = service.files.paths.iter().enumerate().skip(place.saturating_add(1));
-        next.take(usize::from(most.min(AHEAD)))
+        next.take(usize::from(most.min(service.allowed.ahead)))
             // A path that is in the list twice was opened already.
             .filter(|(place, path)| service.places.get(*path) == Some(place))
             .filter(|(_, path)| self.limits().allows(path, Operations::OPEN))
@@ -199,7 +204,9 @@ impl Requests for Connection<Serving> {
         self.session().wait().map_err(Failure::system("poll"))?;
         let file = self.service().open(&path).map_err(failed("open", &path))?;
         let ahead = self.ahead(place, ahead);
-        let receipt = self.session().along(1 + ahead.len()).map_err(Failure::system("pipe"))?;
+        let allowed = self.service().allowed;
+        let receipt = self.session().along(1 + ahead.len(), allowed);
+        let receipt = receipt.map_err(Failure::system("pipe"))?;
         let file = self.service().handle(file);
         Ok(Opened { file, ahead, receipt: receipt.map(Handle::new) })
     }

@@ -41,20 +41,31 @@ use crate::{Channel, Error, Open, Opener, provider::Provider};
 ///
 /// The service needs two workers: itself, in capability mode, and a [`Connector`].
 ///
-/// ```no_run
-/// use casper::{Casper, syslog::{Connector, Facility, Options, Severity, Syslog, SyslogLimits}};
+/// ```
+/// use std::os::unix::net::UnixDatagram;
+///
+/// use casper::{Casper, syslog::{At, Connector, Facility, Options, Severity, Syslog, SyslogLimits}};
 /// use sandbox_spawn::Worker;
 ///
 /// const WORKERS: &[Worker] = &[casper::worker::<Syslog>(), casper::worker::<Connector>()];
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     sandbox_spawn::init(WORKERS)?;
-///     let syslog: Syslog = Casper::start()?.open()?;
+///     // For the example, a syslogd of its own. Elsewhere it is `let syslog: Syslog = casper.open()?`.
+///     let path = std::env::temp_dir().join(format!("log-{}", std::process::id()));
+///     let syslogd = UnixDatagram::bind(&path)?;
+///     let At(syslog) = Casper::start()?.open_with(path.clone())?;
 ///     syslog.openlog("exampled", Options::PID, Facility::Daemon)?;
 ///     syslog.limit(SyslogLimits::all().idents(["exampled"]).facilities([Facility::Daemon]))?;
+///     std::fs::remove_file(path)?;
 ///     capsicum_rs::enter()?;
 ///
-///     syslog.syslog(Severity::Notice, "ready")?;
+///     syslog.syslog(Severity::Notice, "ready\nor not")?;
+///     let mut line = [0; 1024];
+///     let length = syslogd.recv(&mut line)?;
+///     let line = String::from_utf8_lossy(&line[..length]);
+///     assert!(line.starts_with("<29>") && line.ends_with(r"]: ready\nor not"), "{line}");
+///
 ///     let other = syslog.syslog((Facility::Auth, Severity::Notice), "root logged in");
 ///     assert!(matches!(other, Err(casper::Error::NotCapable { .. })));
 ///     Ok(())

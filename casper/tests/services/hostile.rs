@@ -145,7 +145,7 @@ pub(crate) fn a_client_that_does_not_read<T: Tested>(casper: &Casper) -> Outcome
     let service: T = casper.open().map_err(text)?;
     let honest = honest::<T>()?;
     let mut sockets = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..MOST_CONNECTIONS - 4 {
         let mut socket = service.socket().map_err(text)?;
         let (kind, payload) = &honest[0];
         for sequence in 0..10_000 {
