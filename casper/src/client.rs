@@ -91,7 +91,7 @@ macro_rules! client {
                 match opener.provider {
                     crate::provider::Provider::Portable => {
                         let channel =
-                            <crate::Channel<$serving> as crate::Open>::open(opener, setup)?;
+                            <crate::Channel<$serving> as crate::Open>::open(opener, setup.into())?;
                         Ok(Self(Box::new(channel)))
                     }
                 }

@@ -1,5 +1,6 @@
 //! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
 
+mod files;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]
@@ -12,5 +13,6 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
+pub(crate) use files::{descriptors_at_most, hung_up, memory, open, user, wait_again};
 pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
-pub(crate) use posix::{as_ordinary_user, resolver_message};
+pub(crate) use posix::{LocalTime, as_ordinary_user, local_time, resolver_message};

@@ -1,6 +1,10 @@
 //! Calls that both systems have.
 
-use std::ffi::{CStr, c_int};
+use std::{
+    ffi::{CStr, c_int},
+    mem::MaybeUninit,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use sandbox_spawn::Builder;
 
@@ -24,4 +28,34 @@ pub(crate) fn as_ordinary_user(process: Builder) -> Builder {
     // SAFETY: it always succeeds.
     let root = unsafe { libc::geteuid() } == 0;
     if root && super::has_number(NOBODY) { process.user(NOBODY, NOBODY) } else { process }
+}
+
+/// A time of the year, as the clocks in the time zone of `TZ` show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalTime {
+    /// From 0.
+    pub(crate) month: usize,
+    pub(crate) day: i32,
+    pub(crate) hour: i32,
+    pub(crate) minute: i32,
+    pub(crate) second: i32,
+}
+
+/// localtime_r(3)
+pub(crate) fn local_time(time: SystemTime) -> Option<LocalTime> {
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok()?;
+    let mut local = MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: it reads the seconds and writes a `struct tm`.
+    if unsafe { libc::localtime_r(&raw const seconds, local.as_mut_ptr()) }.is_null() {
+        return None;
+    }
+    // SAFETY: it has written it.
+    let local = unsafe { local.assume_init() };
+    Some(LocalTime {
+        month: usize::try_from(local.tm_mon).ok()?,
+        day: local.tm_mday,
+        hour: local.tm_hour,
+        minute: local.tm_min,
+        second: local.tm_sec,
+    })
 }

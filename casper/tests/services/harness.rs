@@ -61,6 +61,9 @@ pub(crate) trait Tested: Open<Setup = ()> + From<Frames> + AsFd + Send + 'static
     /// The name in its errors.
     const NAME: &'static str;
 
+    /// How many processes it has.
+    const PROCESSES: usize = 1;
+
     /// Another connection, as a socket.
     fn socket(&self) -> Result<Frames, Error>;
 

@@ -148,7 +148,7 @@ pub(crate) fn a_client_that_does_not_read<T: Tested>(casper: &Casper) -> Outcome
     let service: T = casper.open().map_err(text)?;
     let honest = honest::<T>()?;
     let mut sockets = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..MOST_CONNECTIONS - 4 {
         let mut socket = service.socket().map_err(text)?;
         let (kind, payload) = &honest[0];
         for sequence in 0..10_000 {
@@ -204,9 +204,11 @@ pub(crate) fn death<T: Tested>(casper: &Casper) -> Outcome {
     let clone = service.another().map_err(text)?;
     service.ask().map_err(text)?;
     let processes = processes()?;
-    ensure!(processes.len() == 1, "its processes are {processes:?}");
-    // SAFETY: takes no pointers; it is a grandchild that was not waited for.
-    ensure!(unsafe { libc::kill(processes[0], libc::SIGKILL) } == 0, "it could not be killed");
+    ensure!(processes.len() == T::PROCESSES, "its processes are {processes:?}");
+    for process in processes {
+        // SAFETY: takes no pointers; it is a grandchild that was not waited for.
+        ensure!(unsafe { libc::kill(process, libc::SIGKILL) } == 0, "it could not be killed");
+    }
     let started = Instant::now();
     for dead in [service.hurried(), clone.hurried(), service] {
         match dead.ask() {
@@ -227,7 +229,7 @@ pub(crate) fn end<T: Tested>(casper: &Casper) -> Outcome {
     let clone = service.another().map_err(text)?;
     drop(service);
     clone.ask().map_err(text)?;
-    ensure!(processes()?.len() == 1, "its processes are {:?}", processes()?);
+    ensure!(processes()?.len() == T::PROCESSES, "its processes are {:?}", processes()?);
     drop(clone);
     let deadline = Instant::now() + LONG;
     while !processes()?.is_empty() {

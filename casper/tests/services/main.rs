@@ -4,6 +4,7 @@
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
 //! The last line is `N passed, N failed, N skipped`.
 
+mod fileargs;
 mod framework;
 mod harness;
 mod hostile;
@@ -11,6 +12,7 @@ mod keeper;
 mod model;
 mod pwd;
 mod sysctl;
+mod syslog;
 mod worker;
 
 use std::{
@@ -27,12 +29,16 @@ use sandbox_spawn::Worker;
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Pwd>(),
     casper::worker::<casper::Sysctl>(),
+    casper::worker::<casper::FileArgs>(),
+    casper::worker::<casper::Syslog>(),
+    casper::worker::<casper::syslog::Connector>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, pwd::CASES, sysctl::CASES];
+const CASES: &[&[Case]] =
+    &[framework::CASES, pwd::CASES, sysctl::CASES, fileargs::CASES, syslog::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -6,8 +6,10 @@ use casper::{Casper, Error, Pwd, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
+    fileargs,
     harness::{LONG, Outcome, Tested, ensure, text},
     keeper::Keeper,
+    syslog,
 };
 
 pub(crate) const NAME: &str = "user";
@@ -47,6 +49,8 @@ fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
     match service {
         "pwd" => Some(Box::new(Pwd::from(frames))),
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
+        "fileargs" => Some(Box::new(fileargs::Args::from(frames))),
+        "syslog" => Some(Box::new(syslog::Log::from(frames))),
         "keeper" => Some(Box::new(Keeper::from(frames))),
         _ => None,
     }

@@ -1,0 +1,143 @@
+//! The service's connection to syslogd.
+
+use std::{
+    io::{self, Write},
+    os::unix::net::{UnixDatagram, UnixStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sandbox_spawn::call::{CallError, cancelled};
+
+use super::connector::{ConnectClient, Connected};
+use crate::Failure;
+
+/// How long the service waits for a connection, and for a syslogd that does not read.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Of how many times that the socket gives up.
+const TIMES: u32 = 10;
+
+/// What lines are sent by. All connections of clients use the same.
+pub(super) struct Link {
+    connector: ConnectClient,
+    socket: Mutex<Option<Arc<Socket>>>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Datagram(UnixDatagram),
+    /// Of which one line must be whole before the next.
+    Stream(Mutex<UnixStream>),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    /// Connects, if there is a syslogd already.
+    pub(super) fn new(connector: ConnectClient) -> Self {
+        let link = Self { connector, socket: Mutex::new(None) };
+        let _ = link.connect(None);
+        link
+    }
+
+    /// The socket, or another one than that which has failed.
+    fn connect(&self, failed: Option<&Arc<Socket>>) -> Result<Arc<Socket>, Failure> {
+        let mut socket = lock(&self.socket);
+        let fresh = socket
+            .as_ref()
+            .filter(|socket| failed.is_none_or(|failed| !Arc::ptr_eq(socket, failed)));
+        if let Some(socket) = fresh {
+            return Ok(Arc::clone(socket));
+        }
+        *socket = None;
+        let used = || Failure::invalid("the socket is in use");
+        let connected = match self.connector.within(PATIENCE).connect().map_err(no_connector)? {
+            Connected::Datagram(handle) => {
+                Socket::Datagram(handle.into_inner().map_err(|_| used())?.into())
+            }
+            Connected::Stream(handle) => {
+                Socket::Stream(Mutex::new(handle.into_inner().map_err(|_| used())?.into()))
+            }
+        };
+        Ok(Arc::clone(socket.insert(Arc::new(connected))))
+    }
+
+    /// Sends a line, by another connection where syslogd has been started again.
+    pub(super) fn send(&self, line: &str) -> Result<(), Failure> {
+        let socket = self.connect(None)?;
+        match socket.send(line) {
+            Err(error) if is_gone(&error) => {
+                let socket = self.connect(Some(&socket))?;
+                socket.send(line).map_err(Failure::system("send"))
+            }
+            result => result.map_err(Failure::system("send")),
+        }
+    }
+}
+
+/// Whether there is nobody any more who reads what is sent. Of a stream that may be in the middle of a
+/// line, which nobody may go on after.
+fn is_gone(error: &io::Error) -> bool {
+    let gone = [
+        libc::ECONNREFUSED,
+        libc::ECONNRESET,
+        libc::ENOTCONN,
+        libc::EPIPE,
+        libc::EDESTADDRREQ,
+        libc::ECONNABORTED,
+    ];
+    error.raw_os_error().is_some_and(|errno| gone.contains(&errno))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+fn no_connector(error: CallError<Failure>) -> Failure {
+    match error {
+        CallError::Remote { error, .. } => error,
+        CallError::Deadline { .. } => {
+            Failure::system("connect")(io::Error::from_raw_os_error(libc::ETIMEDOUT))
+        }
+        other => Failure::Unsupported {
+            what: "connection to syslogd".to_owned(),
+            reason: other.to_string(),
+        },
+    }
+}
+
+impl Socket {
+    fn send(&self, line: &str) -> io::Result<()> {
+        match self {
+            Self::Datagram(socket) => {
+                for _ in 0..TIMES {
+                    match socket.send(line.as_bytes()) {
+                        Err(error) if is_full(&error) && !cancelled() => {}
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        result => return result.map(drop),
+                    }
+                }
+                Err(io::Error::from_raw_os_error(libc::EAGAIN))
+            }
+            Self::Stream(socket) => {
+                let mut socket = lock(socket);
+                let mut bytes = line.as_bytes().to_owned();
+                bytes.push(0);
+                let sent = socket.write_all(&bytes);
+                if sent.is_err() {
+                    // Part of it may have been sent.
+                    let _ = socket.shutdown(std::net::Shutdown::Both);
+                }
+                sent
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("socket", &*lock(&self.socket)).finish_non_exhaustive()
+    }
+}
