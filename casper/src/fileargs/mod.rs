@@ -43,6 +43,7 @@ use crate::{Casper, Channel, Error, Open, Opener, provider::Provider};
 ///   On FreeBSD it opens whatever is there, as with libcasper.
 /// - Opening never waits: a FIFO for reading is opened whether or not there is a writer, and for
 ///   writing without a reader it is `ENXIO`.
+/// - On Linux with Landlock ABI 5 a device that was opened takes no ioctl(2) of its driver's.
 /// - A directory is `EISDIR`, unless [`OpenFlags::DIRECTORIES`] says otherwise.
 ///
 /// With a file that is opened for reading, up to 31 regular files (fewer under a low `RLIMIT_NOFILE`) that follow in the list come along,
