@@ -1,17 +1,22 @@
 //! Services for code in capability mode.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod casper;
 mod channel;
 mod client;
+pub mod dns;
 mod error;
 mod provider;
+mod reach;
+mod resolver;
 mod service;
 mod sys;
 pub mod sysctl;
 
 pub use casper::{Casper, Open, Opener, worker};
 pub use channel::{Channel, RIGHTS};
+pub use dns::Dns;
 pub use error::{Error, Failure};
 pub use service::{CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, Service};
 pub use sysctl::Sysctl;

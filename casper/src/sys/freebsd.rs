@@ -8,3 +8,8 @@ pub(crate) use sysctl::{
 };
 
 pub(crate) const ENOTCAPABLE: i32 = libc::ENOTCAPABLE;
+
+/// Every user has a number.
+pub(super) fn has_number(_user: u32) -> bool {
+    true
+}

@@ -9,3 +9,22 @@ pub(crate) use sysctl::{
 
 /// What `ECAPMODE` and `ENOTCAPABLE` are where the kernel has no such numbers: see capsicum-rs.
 pub(crate) const ENOTCAPABLE: i32 = 135;
+
+/// Whether this user has a number in the user namespace, as far as procfs can be asked: all have one in
+/// the first namespace.
+pub(super) fn has_number(user: u32) -> bool {
+    let mapped = |path| {
+        // In capability mode nothing can be asked, and the process says whether it could.
+        let Ok(map) = std::fs::read_to_string(path) else { return true };
+        map.lines().any(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+            let (Some(Ok(first)), _, Some(Ok(count))) =
+                (numbers.next(), numbers.next(), numbers.next())
+            else {
+                return false;
+            };
+            (first..first.saturating_add(count)).contains(&user.into())
+        })
+    };
+    mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map")
+}

@@ -5,10 +5,12 @@ mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
 mod posix;
+mod resolver;
 
 #[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
-pub(crate) use posix::resolver_message;
+pub(crate) use posix::{as_ordinary_user, resolver_message};
+pub(crate) use resolver::{RawHints, Unresolved, getaddrinfo, getnameinfo};

@@ -4,6 +4,7 @@
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
 //! The last line is `N passed, N failed, N skipped`.
 
+mod dns;
 mod framework;
 mod harness;
 mod hostile;
@@ -23,13 +24,14 @@ use sandbox_spawn::Worker;
 
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
+    casper::worker::<casper::Dns>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);
