@@ -9,6 +9,7 @@ mod framework;
 mod harness;
 mod hostile;
 mod keeper;
+mod net;
 mod sysctl;
 mod worker;
 
@@ -25,13 +26,14 @@ use sandbox_spawn::Worker;
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Dns>(),
+    casper::worker::<casper::Net>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES, net::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);
