@@ -4,6 +4,7 @@
 mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
+mod netdb;
 mod posix;
 mod resolver;
 
@@ -12,5 +13,8 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
+pub(crate) use netdb::{
+    RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,
+};
 pub(crate) use posix::{as_ordinary_user, resolver_message};
 pub(crate) use resolver::{RawHints, Unresolved, getaddrinfo, getnameinfo};

@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod keeper;
 mod net;
+mod netdb;
 mod sysctl;
 mod worker;
 
@@ -27,13 +28,14 @@ use sandbox_spawn::Worker;
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Dns>(),
     casper::worker::<casper::Net>(),
+    casper::worker::<casper::NetDb>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES, net::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES, net::CASES, netdb::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);

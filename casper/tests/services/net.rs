@@ -399,7 +399,7 @@ const SOCKETS: &[(&str, i32, i32, i32)] = &[
 /// How many descriptors the service's process has, where that can be told.
 fn held_descriptors(net: &Net) -> Result<Option<usize>, String> {
     // What it answered before is closed by the time that it answers this.
-    net.limits().map_err(text)?;
+    let _ = net.limits().map_err(text)?;
     let processes = hostile::processes()?;
     let Ok(entries) = std::fs::read_dir(format!("/proc/{}/fd", processes[0])) else {
         println!("    not counted: this user cannot see the descriptors of the service");

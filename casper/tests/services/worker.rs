@@ -2,7 +2,7 @@
 
 use capsicum_channel::{Frames, Handle};
 use capsicum_rs::{Limits, Rights};
-use casper::{Casper, Dns, Error, Net, RIGHTS, Sysctl};
+use casper::{Casper, Dns, Error, Net, NetDb, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
@@ -48,6 +48,7 @@ fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
         "dns" => Some(Box::new(Dns::from(frames))),
         "net" => Some(Box::new(Net::from(frames))),
+        "netdb" => Some(Box::new(NetDb::from(frames))),
         "keeper" => Some(Box::new(Keeper::from(frames))),
         _ => None,
     }
