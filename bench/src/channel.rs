@@ -35,8 +35,8 @@ pub(crate) type Small = String;
 /// Nanoseconds of each batch.
 pub(crate) struct Contender {
     name: &'static str,
-    /// Runs a batch, and returns how many operations it was.
-    batch: Box<dyn FnMut() -> Result<u32>>,
+    /// Runs a batch, and returns how long an operation of it took.
+    batch: Box<dyn FnMut() -> Result<Duration>>,
     times: Vec<f64>,
     child: Option<libc::pid_t>,
 }
@@ -45,9 +45,22 @@ impl Contender {
     pub(crate) fn new(
         name: &'static str,
         child: Option<libc::pid_t>,
-        batch: impl FnMut() -> Result<u32> + 'static,
+        mut batch: impl FnMut() -> Result<u32> + 'static,
     ) -> Self {
+        let batch = move || {
+            let started = Instant::now();
+            let count = batch()?;
+            Ok(started.elapsed() / count.max(1))
+        };
         Self { name, batch: Box::new(batch), times: Vec::new(), child }
+    }
+
+    /// One that looks at the clock itself.
+    pub(crate) fn timed(
+        name: &'static str,
+        batch: impl FnMut() -> Result<Duration> + 'static,
+    ) -> Self {
+        Self { name, batch: Box::new(batch), times: Vec::new(), child: None }
     }
 }
 
@@ -61,9 +74,7 @@ pub(crate) fn compare(
 ) -> Result<()> {
     for round in 0..=rounds {
         for contender in &mut all {
-            let started = Instant::now();
-            let count = (contender.batch)().context(contender.name)?;
-            let time = started.elapsed().as_secs_f64() * 1e9 / f64::from(count);
+            let time = (contender.batch)().context(contender.name)?.as_secs_f64() * 1e9;
             // The first batch is for caches and page tables.
             if round > 0 {
                 contender.times.push(time);
@@ -74,6 +85,10 @@ pub(crate) fn compare(
     let base: Vec<(f64, f64)> =
         all[..bases].iter().map(|base| (median(&base.times), least(&base.times))).collect();
     let mut header = vec![String::new(), "median".to_owned(), "min".to_owned()];
+    let many = unit < 1e6;
+    if many {
+        header.push("a second".to_owned());
+    }
     for of in &all[..bases] {
         header.extend([format!("÷ {}", of.name), "by min".to_owned()]);
     }
@@ -82,6 +97,9 @@ pub(crate) fn compare(
         let (middle, best) = (median(&contender.times), least(&contender.times));
         let mut row = vec![contender.name.to_owned()];
         row.extend([format!("{:.2}", middle / unit), format!("{:.2}", best / unit)]);
+        if many {
+            row.push(format!("{:.0}", 1e9 / middle));
+        }
         for (of_middle, of_best) in &base {
             row.extend([ratio(middle / of_middle), ratio(best / of_best)]);
         }

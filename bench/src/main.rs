@@ -10,9 +10,11 @@ mod channel;
 mod enter;
 mod filter;
 mod fixture;
+mod idle;
 mod peers;
 mod program;
 mod service;
+mod starts;
 mod supervisor;
 mod sys;
 mod table;
@@ -50,8 +52,21 @@ fn print_host() {
 }
 
 fn main() -> Result<()> {
-    sys::close_inherited()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [argument] = &arguments[..] {
+        let argument = argument.as_bytes();
+        if argument == starts::ENTER.to_bytes() {
+            capsicum_rs::Sandbox::new().enter()?;
+        }
+        if [starts::NOTHING, starts::ENTER].iter().any(|alone| alone.to_bytes() == argument) {
+            return Ok(());
+        }
+    }
+    if !arguments.is_empty() {
+        // Not where this is executed anew: such a process is given descriptors.
+        sys::close_inherited()?;
+    }
+    starts::init(&arguments)?;
     if let [word, base] = &arguments[..]
         && word == supervisor::WITHIN
     {
@@ -72,6 +87,7 @@ fn main() -> Result<()> {
                 channel::print(rounds)?;
                 service::print(rounds)?;
             }
+            "starts" => starts::print(rounds)?,
             "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }

@@ -1,9 +1,11 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the figures.
 
 mod messages;
+mod programs;
 mod root;
 
-pub(crate) use messages::{pair, pin, receive, send_with, start, wait};
+pub(crate) use messages::{pair, pin, pin_process, receive, send_with, start, wait};
+pub(crate) use programs::{fork_and_wait, raise_descriptors, spawn_and_wait};
 pub(crate) use root::private_root;
 
 use std::{

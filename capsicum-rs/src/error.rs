@@ -67,7 +67,7 @@ pub enum Error {
         descriptor: RawFd,
     },
     /// A system call failed.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {}", describe(source))]
     System {
         /// The call, with the descriptor where there is one.
         operation: String,
@@ -141,5 +141,31 @@ pub fn is_capability_error(error: &io::Error) -> Option<CapabilityError> {
             Some(CapabilityError::NotCapable)
         }
         _ => None,
+    }
+}
+
+/// An error in words, also where it is a refusal of capability mode, for which few C libraries have any.
+///
+/// ```
+/// use std::io::{self, ErrorKind};
+///
+/// use capsicum_rs::describe;
+///
+/// assert_eq!(describe(&io::Error::new(ErrorKind::NotFound, "no such thing")), "no such thing");
+/// // 135 is ENOTCAPABLE on Linux, 93 is FreeBSD's.
+/// let number = if cfg!(target_os = "freebsd") { 93 } else { 135 };
+/// let refused = io::Error::from_raw_os_error(number);
+/// assert_eq!(
+///     describe(&refused),
+///     format!("the descriptor lacks the right (os error {number})")
+/// );
+/// ```
+#[must_use]
+pub fn describe(error: &io::Error) -> String {
+    match (error.raw_os_error(), is_capability_error(error)) {
+        (Some(number @ (sys::ECAPMODE | sys::ENOTCAPABLE)), Some(refusal)) => {
+            format!("{refusal} (os error {number})")
+        }
+        _ => error.to_string(),
     }
 }

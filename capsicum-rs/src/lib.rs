@@ -33,7 +33,7 @@ mod support;
 mod sys;
 
 pub use containment::Containment;
-pub use error::{CapabilityError, Error, is_capability_error};
+pub use error::{CapabilityError, Error, describe, is_capability_error};
 pub use explain::{CallRule, Explanation, GrantRule, Outcome};
 pub use fcntls::Fcntls;
 pub use ioctls::Ioctls;

@@ -41,6 +41,42 @@ impl ProcessDescriptor {
         Ok(Self { child, status: None })
     }
 
+    /// As [`fork`](Self::fork), in a copy that has the descriptors below `first` and no others.
+    ///
+    /// For a process that holds many descriptors, of its children for one: on Linux the kernel copies
+    /// no more than that many, so that neither the fork nor what the copy does with its descriptors
+    /// takes longer because of the others. This one's own descriptor is at `first` or above, where the
+    /// limit of descriptors lets it.
+    ///
+    /// `child` must use no descriptor from `first` on, by dropping the owner of one neither.
+    ///
+    /// Handlers of pthread_atfork(3) are not run (FreeBSD: up to 14): a generator of random numbers that
+    /// relies on them goes on in the copy as in this process.
+    ///
+    /// ```
+    /// use std::{fs::File, os::fd::AsRawFd};
+    ///
+    /// use capsicum_rs::ProcessDescriptor;
+    ///
+    /// let file = File::open("Cargo.toml")?;
+    /// let first = file.as_raw_fd();
+    /// let mut child = ProcessDescriptor::fork_below(first, move || {
+    ///     let others = std::fs::read_dir("/dev/fd").map_or(0, Iterator::count);
+    ///     // The standard streams, and the listing itself, at the number that is free now.
+    ///     u8::try_from(others).unwrap_or(u8::MAX)
+    /// })?;
+    /// assert!(child.wait()?.code().is_some_and(|count| count <= first + 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fork`](Self::fork).
+    pub fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Self, Error> {
+        let child = sys::process::fork_below(first, child)?;
+        Ok(Self { child, status: None })
+    }
+
     /// pdgetpid(2): the process id, for messages; it names the process only until it is waited for.
     ///
     /// # Errors

@@ -41,6 +41,40 @@ impl Casper {
         Ok(Self { provider: Provider::Portable })
     }
 
+    /// Gives up opening all services but these, for good: cap_service_limit(3). It holds for the whole
+    /// program, whoever asks, and for [workers](sandbox_spawn::start_only) that are no services too. Those
+    /// that are open stay.
+    ///
+    /// Without it, code that takes over a program in capability mode from which services can be opened opens
+    /// them without limits.
+    ///
+    /// ```
+    /// use casper::{Casper, Error, Pwd, Sysctl};
+    /// use sandbox_spawn::Worker;
+    ///
+    /// const WORKERS: &[Worker] = &[casper::worker::<Pwd>(), casper::worker::<Sysctl>()];
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     sandbox_spawn::init(WORKERS)?;
+    ///     let casper = Casper::start()?;
+    ///     casper.limit(&[casper::worker::<Sysctl>()])?;
+    ///     capsicum_rs::enter()?;
+    ///
+    ///     let sysctl: Sysctl = casper.open()?;
+    ///     assert!(matches!(casper.open::<Pwd>(), Err(Error::Start { .. })));
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStarted`], where there is nobody any more who could open any.
+    pub fn limit(&self, services: &[Worker]) -> Result<(), Error> {
+        let names: Vec<&str> = services.iter().map(Worker::name).collect();
+        sandbox_spawn::start_only(&names)
+            .map_err(|error| Error::NotStarted { reason: error.to_string() })
+    }
+
     /// Opens a service: cap_service_open(3). Each call starts another process.
     ///
     /// In capability mode this works after [`enter`](capsicum_rs::enter), which leaves descriptors as

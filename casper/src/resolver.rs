@@ -205,7 +205,7 @@ pub(crate) fn resolve(
     let what = format!("{:?}, service {:?}", name.unwrap_or(""), service.unwrap_or(""));
     let (name, service) =
         (words(name, "host", LONGEST_HOST)?, words(service, "service", LONGEST_SERVICE)?);
-    let mut families = hints.families.unwrap_or(allowed);
+    let families = hints.families.unwrap_or(allowed);
     if !Flags::all().contains(hints.flags) || !Families::all().contains(families) {
         return Err(Failure::invalid("flags or families that there are not"));
     }
@@ -213,9 +213,6 @@ pub(crate) fn resolve(
         return Err(Failure::invalid("an address has a family"));
     }
     let mapped = hints.flags.contains(Flags::V4MAPPED);
-    if mapped && !families.contains(Families::V6) {
-        families |= Families::V4;
-    }
     let needed = if mapped { families | Families::V4 } else { families };
     if needed.is_empty() || !allowed.contains(needed) {
         return Err(Failure::not_capable(format!("addresses of {needed:?}")));

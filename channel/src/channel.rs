@@ -209,6 +209,13 @@ impl<S, R> From<Channel<S, R>> for OwnedFd {
     }
 }
 
+/// Frames that nothing has been sent on yet, with types.
+impl<S, R> From<Frames> for Channel<S, R> {
+    fn from(frames: Frames) -> Self {
+        Self::over(frames)
+    }
+}
+
 /// A channel may be sent over another one, before anything is sent on it.
 impl<S: 'static, R: 'static> Descriptor for Channel<S, R> {
     fn receive(descriptor: OwnedFd) -> Result<Self, Error> {

@@ -5,7 +5,8 @@ use std::io;
 /// Why a message was not sent or received.
 ///
 /// After [`Closed`](Self::Closed) and [`Protocol`](Self::Protocol) the channel is dead: every
-/// later operation is [`Closed`](Self::Closed). After the others it is as before, unless the
+/// later operation is [`Closed`](Self::Closed). But where sending found it closed, what the other end
+/// had sent before can still be received. After the others it is as before, unless the
 /// variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,7 +57,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A system call failed.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {}", capsicum_rs::describe(source))]
     System {
         /// The call.
         operation: &'static str,

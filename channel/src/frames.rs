@@ -105,6 +105,17 @@ impl Frames {
         Ok(frames)
     }
 
+    /// Uses a socket of which it is known that it is one, since whoever made it says so and is
+    /// believed: nothing is asked of the kernel. For what was received in capability mode, where
+    /// asking takes rights. With a descriptor of another kind everything is an error.
+    ///
+    /// The kernel has room for frames if whoever made it has made that (Linux: by
+    /// [`set_caps`](Self::set_caps) on this end; FreeBSD: on either).
+    #[must_use]
+    pub fn from_known_socket(socket: OwnedFd) -> Self {
+        Self::new(Socket::known(socket))
+    }
+
     fn new(socket: Socket) -> Self {
         Self { socket, sender: Outgoing::default(), receiver: Incoming::default() }
     }
@@ -123,6 +134,8 @@ impl Frames {
     /// [`Error::TooLarge`] where the kernel has no such buffers (Linux: `net.core.wmem_max`;
     /// FreeBSD: `kern.ipc.maxsockbuf`), [`Error::TooManyDescriptors`] for more than
     /// [`Caps::MAX_DESCRIPTORS`].
+    ///
+    /// A frame of which FreeBSD 15 has brought a part already is held to the new caps too.
     pub fn set_caps(&mut self, caps: Caps) -> Result<(), Error> {
         if caps.descriptors > Caps::MAX_DESCRIPTORS {
             let most = Caps::MAX_DESCRIPTORS;

@@ -16,8 +16,13 @@ use crate::{Error, passing, sys, sys::Mapping};
 ///
 /// They are copied or built once, sealed, and then mapped by every receiver: the socket carries a
 /// descriptor and a length. A receiver has checked that the memory is that large, can neither
-/// shrink (touching what has gone would be `SIGBUS`) nor be written to. So it is a plain `&[u8]`,
-/// even where the sender is hostile.
+/// shrink (touching what has gone would be `SIGBUS`) nor be written to, and has had every page of it
+/// found. So it is a plain `&[u8]`, even where the sender is hostile. Pages that the sender has never
+/// touched are made then, and are the receiver's memory: [`Caps::shared`](crate::Caps::shared) says
+/// how many there may be.
+///
+/// Before Linux 5.14 the pages cannot be found in advance, and a sender can have the receiver get
+/// `SIGBUS` where memory is not overcommitted (`vm.overcommit_memory` of 2).
 ///
 /// In capability mode, on Linux, receiving needs `FSTAT` and `MMAP_R` in the ceiling (and `FSTATFS`
 /// where the memory is of huge pages), and making [`new`](Self::new) ones `WRITE` and `MMAP_R`. On
@@ -231,6 +236,13 @@ fn receive(fd: &OwnedFd, length: u64, wanted: libc::c_int) -> Result<usize, Erro
     usize::try_from(length).map_err(|_| Error::protocol("more memory than there is"))
 }
 
+/// Memory of which every page is there. A sender need not have touched them: where the system had none
+/// left for the first who does, that one would get `SIGBUS`.
+fn present(map: Mapping) -> Result<Mapping, Error> {
+    map.populate().map_err(Error::system("madvise(MADV_POPULATE_READ)"))?;
+    Ok(map)
+}
+
 fn length(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
@@ -248,7 +260,7 @@ impl<'de> Deserialize<'de> for SharedBytes {
         let (index, length) = <(u32, u64)>::deserialize(deserializer)?;
         passing::take(index, length, |fd| {
             let length = receive(&fd, length, libc::F_SEAL_SHRINK | libc::F_SEAL_WRITE)?;
-            let map = map(&fd, length, false, sys::FIXED_IS_SHARED)?;
+            let map = present(map(&fd, length, false, sys::FIXED_IS_SHARED)?)?;
             Ok(Self(Arc::new(Memory { fd: Arc::new(fd), map })))
         })
     }
@@ -267,7 +279,7 @@ impl<'de> Deserialize<'de> for SharedMem {
         let (index, length) = <(u32, u64)>::deserialize(deserializer)?;
         passing::take(index, length, |fd| {
             let length = receive(&fd, length, libc::F_SEAL_SHRINK)?;
-            let map = map(&fd, length, false, true)?;
+            let map = present(map(&fd, length, false, true)?)?;
             let memory = Arc::new(Memory { fd: Arc::new(fd), map });
             Ok(Self { memory, writable: false })
         })

@@ -85,6 +85,11 @@ impl Socket {
         Ok(Self { fd, own: false, dead: AtomicBool::new(false) })
     }
 
+    /// Takes what is known to be one.
+    pub(crate) fn known(fd: OwnedFd) -> Self {
+        Self { fd, own: false, dead: AtomicBool::new(false) }
+    }
+
     /// A connected pair.
     pub(crate) fn pair() -> Result<(Self, Self), Error> {
         let (one, other) = sys::pair().map_err(Error::system("socketpair"))?;
@@ -135,7 +140,10 @@ impl Socket {
     fn failed(&self, way: Direction, error: io::Error) -> Error {
         match error.raw_os_error() {
             Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ECONNREFUSED) => {
-                self.dead.store(true, Relaxed);
+                // Where sending finds it out, what the other end has sent before is there still.
+                if way == Direction::Receive {
+                    self.dead.store(true, Relaxed);
+                }
                 Error::Closed
             }
             _ => Error::system(if way == Direction::Send { "sendmsg" } else { "recvmsg" })(error),

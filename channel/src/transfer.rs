@@ -109,7 +109,13 @@ impl Incoming {
         }
         let most = self.caps.descriptors;
         loop {
-            let free = &mut self.buffer[self.filled..room];
+            // Caps that were lowered may have less room than a part of a frame has taken.
+            let Some(free) = self.buffer.get_mut(self.filled..room) else {
+                self.descriptors.clear();
+                self.filled = 0;
+                socket.kill();
+                return Err(Error::protocol("a frame that is larger than the cap"));
+            };
             let part = socket.call(Direction::Receive, until, &mut self.waiting, |fd, wait| {
                 sys::receive(fd, free, most, wait)
             })?;

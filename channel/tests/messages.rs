@@ -277,3 +277,16 @@ fn two_threads_send_and_receive_at_once() {
     assert!(matches!(receiver.receive(None), Err(Error::Closed)));
     echo.join().expect("the other end");
 }
+
+#[test]
+fn what_was_sent_before_the_end_is_received_after_sending_has_found_it() {
+    let (mut here, mut there) = Channel::<u32, String>::pair().expect("a pair");
+    there.send(&"the last words".to_owned()).expect("sent");
+    drop(there);
+    for _ in 0..2 {
+        assert!(matches!(here.send(&1), Err(Error::Closed)));
+    }
+    assert_eq!(here.recv().expect("received"), "the last words");
+    assert!(matches!(here.recv(), Err(Error::Closed)));
+    assert!(matches!(here.send(&1), Err(Error::Closed)));
+}

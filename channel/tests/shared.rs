@@ -143,3 +143,21 @@ fn what_is_said_to_be_memory_is_checked() {
     assert!(broken(claim(&writable, 5000)), "memory that its maker writes");
     assert!(broken(claim(&support::memory(5000, true), 5000)), "memory that cannot be sealed");
 }
+
+/// Memory that was never written to has no pages. Where the system has none left, who reads it first
+/// gets a signal; so all of it must be there before a receiver sees a byte.
+#[test]
+fn memory_is_there_once_it_has_been_received() {
+    const LENGTH: usize = 1 << 20;
+    let bytes = SharedBytes::build(LENGTH, |_| ()).expect("memory");
+    let sparse = File::from(descriptor(&bytes));
+    let received = through(&bytes);
+    assert_eq!(support::first_hole(&sparse), LENGTH as u64, "pages are missing");
+    assert!(received.iter().all(|byte| *byte == 0));
+
+    let memory = SharedMem::new(LENGTH).expect("memory");
+    let sparse = File::from(descriptor(&memory));
+    let received = through(&memory);
+    assert_eq!(support::first_hole(&sparse), LENGTH as u64, "pages are missing");
+    assert_eq!(received.len(), LENGTH);
+}

@@ -61,7 +61,7 @@ pub enum Error {
         grant: String,
     },
     /// A system call failed.
-    #[error("the worker `{name}`: {operation}: {source}")]
+    #[error("the worker `{name}`: {operation}: {}", capsicum_rs::describe(source))]
     System {
         /// The worker.
         name: String,

@@ -1,8 +1,9 @@
 //! A compartment as the worker of calls and of pools.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -10,6 +11,9 @@ use crate::{
     call::{Client, Fate, Peer},
     pool::Started,
 };
+
+/// How long to wait before looking again whether another thread has learnt how the worker ended.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// The process behind a client. With the last client it is dropped, and killed by that.
 struct Held {
@@ -35,7 +39,18 @@ impl Peer for Held {
     }
 
     fn fate(&self, within: Duration) -> Option<Fate> {
-        let end = self.process().wait_timeout(within).ok().flatten()?;
+        // Who has the lock waits for the worker. Others must not wait for both, one after the other.
+        let deadline = Instant::now().checked_add(within)?;
+        let mut process = loop {
+            match self.process.try_lock() {
+                Ok(process) => break process,
+                Err(TryLockError::Poisoned(process)) => break process.into_inner(),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
+                Err(TryLockError::WouldBlock) => thread::sleep(AGAIN),
+            }
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let end = process.wait_timeout(left).ok().flatten()?;
         Some(match end {
             // Calls of another architecture's, which no filter lets pass.
             End::Signalled { signal: libc::SIGSYS, .. } => Fate::Violation(end.to_string()),

@@ -9,7 +9,13 @@ use std::{
 use capsicum_channel::Frames;
 use capsicum_rs::ProcessDescriptor;
 
-use crate::{Error, Worker, keeper::Keeper, start, sys, task::Task};
+use crate::{
+    Error, Worker,
+    graph::{self, Place},
+    keeper::{Control, Keeper},
+    start, sys,
+    task::{self, Task},
+};
 
 /// What the program keeps of it.
 struct Zygote {
@@ -30,6 +36,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Call it first thing in `main`: before there are threads, descriptors and secrets, since the
 /// zygote is a copy of the process as it is now. Its descriptors are closed and its environment is
 /// wiped. It ends when this process does, so that a daemon calls this after becoming one.
+///
+/// A worker is a fork of the zygote in which handlers of pthread_atfork(3) are not run (FreeBSD: up to
+/// 14): a generator of random numbers that was used before this call would go on in every worker alike.
 ///
 /// In a process that was [executed anew](crate::Start::Exec) for a worker, this runs the worker and
 /// does not return.
@@ -70,7 +79,9 @@ fn zygote(control: OwnedFd, file: Option<OwnedFd>, program: u32, workers: &'stat
     let mut descriptors = descriptors.into_iter();
     let Some(Ok(control)) = descriptors.next().map(Frames::from_socket) else { return 1 };
     let file = descriptors.next();
-    Keeper { control: Some(control), end, file, workers, kept: Vec::new() }.run();
+    let control = Some(Control::Program(Box::new(control)));
+    let Ok(mut keeper) = Keeper::new(control, end, file, workers) else { return 1 };
+    keeper.run();
     0
 }
 
@@ -97,6 +108,23 @@ pub(crate) fn hand_over(
     })
 }
 
+/// Has the zygote start workers of these names only, from here on and for ever: those of a list that was
+/// given before can only become fewer. With an empty list it starts none. Those that run go on.
+///
+/// It is for programs that are about to enter capability mode and leave the way to the zygote open
+/// ([`capsicum_rs::enter`] does): whoever takes them over can ask the zygote for any worker, with any
+/// grants that they have.
+///
+/// # Errors
+///
+/// [`Error::Init`]: `init` was not called, or the zygote has ended.
+pub fn start_only(workers: &[&str]) -> Result<(), Error> {
+    let zygote = ZYGOTE.get().ok_or_else(|| Error::init("it was not called"))?;
+    let mut control = lock(&zygote.control);
+    let frame = control.encode(task::ONLY, 0, workers).map_err(Error::init)?;
+    control.send(&frame, None).map_err(Error::init)
+}
+
 /// Whether [`init`] has been called, so that there are workers to start.
 #[must_use]
 pub fn initialized() -> bool {
@@ -115,7 +143,8 @@ fn get(name: &str) -> Result<&'static Zygote, Error> {
 /// Waits for a zygote that has ended, so that it is no zombie; or is about to, since its sockets are
 /// closed a little before.
 pub(crate) fn reap_zygote(time: Duration) -> Option<crate::End> {
-    let zygote = ZYGOTE.get()?;
+    // In a worker, the program's zygote may be in its memory, but is not its own.
+    let zygote = ZYGOTE.get().filter(|_| matches!(graph::place(), Place::Program))?;
     let waited = lock(&zygote.process).wait_timeout(time);
     waited.ok().flatten().map(crate::End::from)
 }

@@ -64,6 +64,11 @@
 //! not outlive the program, nor the zygote, however these end: see the
 //! [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/compartments.md).
 //!
+//! # Graphs of workers
+//!
+//! A worker can be granted a channel to another one ([`Builder::channel`]), and start others that have
+//! less than itself ([`Builder::starts`]).
+//!
 //! # What it is asked
 //!
 //! A worker's functions are a trait with the attribute [`service`]; calling them is [`call`]; many
@@ -77,6 +82,7 @@ mod capture;
 mod compartment;
 mod end;
 mod error;
+mod graph;
 mod guard;
 mod held;
 mod init;
@@ -95,7 +101,7 @@ pub use call::CallError;
 pub use compartment::Compartment;
 pub use end::End;
 pub use error::Error;
-pub use init::{init, initialized};
+pub use init::{init, initialized, start_only};
 pub use inside::Inside;
 pub use outside::{Outside, Path, Reach};
 pub use pool::Pool;

@@ -6,8 +6,8 @@ use capsicum_channel::{Error, Frame, Frames};
 use capsicum_rs::{Containment, Limits, Rights, Sandbox};
 
 use crate::{
-    Inside, Outside, Worker, sys,
-    task::{self, Level, Settings, Task},
+    Inside, Outside, Resource, Worker, graph, sys,
+    task::{self, CHANNEL, Grant, Level, Settings, Task},
     worker::{self, Run},
 };
 
@@ -22,15 +22,18 @@ const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
 
 /// Becomes the worker of a task, in a fork of its keeper, and runs it.
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
-    let Task { settings, descriptors } = task;
+    let (settings, descriptors, variables) = task.apart();
     let Ok(mut descriptors) = arrange(&settings, descriptors, keeper) else { return NOT_RUN };
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
     let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
-    let entered = frames
-        .set_caps(settings.caps())
-        .map_err(text)
-        .and_then(|()| prepare(&settings, descriptors, &frames, keeper, workers));
+    let control = settings.has_control.then(|| descriptors.remove(0));
+    let Ok(control) = control.map(Frames::from_socket).transpose() else { return NOT_RUN };
+    let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
+        sys::set_environment(&variables);
+        prepare(&settings, descriptors, (&frames, control.as_ref()), keeper, workers)
+    });
+    graph::enter(control);
     let (answer, ready) = match entered {
         Ok(ready) => (ready.held.level(), Some(ready)),
         Err(reason) => (Err(reason), None),
@@ -38,9 +41,11 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     if tell(&mut frames, &answer).is_err() {
         return NOT_RUN;
     }
-    let Some(Ready { name, held, grants }) = ready else { return NOT_RUN };
+    let Some(Ready { name, held, grants, channels }) = ready else { return NOT_RUN };
     match held {
-        Held::Inside(run, containment) => run(Inside { name, frames, grants, containment }),
+        Held::Inside(run, containment) => {
+            run(Inside { name, frames, grants, channels, containment })
+        }
         Held::Outside(run) => run(Outside { name, frames, grants }),
     }
 }
@@ -73,7 +78,7 @@ fn arrange(
     descriptors: Vec<OwnedFd>,
     keeper: u32,
 ) -> std::io::Result<Vec<OwnedFd>> {
-    sys::leave_keeper(keeper, settings.processes)?;
+    sys::leave_keeper(keeper, settings.guarded())?;
     let mut descriptors = descriptors;
     let stderr = if settings.has_stderr { descriptors.pop() } else { None };
     sys::arrange(descriptors, FIRST, stderr)
@@ -84,6 +89,7 @@ struct Ready {
     name: &'static str,
     held: Held,
     grants: BTreeMap<String, OwnedFd>,
+    channels: BTreeMap<String, Frames>,
 }
 
 /// How, and what it runs.
@@ -106,7 +112,7 @@ impl Held {
 fn prepare(
     settings: &Settings,
     mut descriptors: Vec<OwnedFd>,
-    frames: &Frames,
+    sockets: (&Frames, Option<&Frames>),
     keeper: u32,
     workers: &'static [Worker],
 ) -> Result<Ready, String> {
@@ -115,18 +121,25 @@ fn prepare(
     let directory = if settings.has_directory { descriptors.pop() } else { None };
     sys::change_directory(directory.as_ref()).map_err(at("the working directory"))?;
     drop(directory);
-    sys::set_environment(&settings.environment);
     if let Some((user, group)) = settings.user {
         sys::become_user(user, group).map_err(at("the user and the group"))?;
     }
     sys::before_entering(settings.cores).map_err(at("cores and privileges"))?;
 
-    let names = settings.grants.iter();
-    let grants: BTreeMap<String, OwnedFd> =
-        names.map(|(name, _)| name.clone()).zip(descriptors).collect();
+    let (mut grants, mut channels) = (BTreeMap::new(), BTreeMap::new());
+    for (grant, descriptor) in settings.grants.iter().zip(descriptors) {
+        let name = grant.name.clone();
+        if grant.channel {
+            let failed = |error| format!("the channel `{name}`: {error}");
+            let channel = Frames::from_socket(descriptor).map_err(failed)?;
+            channels.insert(name, channel);
+        } else {
+            grants.insert(name, descriptor);
+        }
+    }
     let held = match worker.run() {
         Run::Inside(run) => {
-            let entered = enter(settings, frames, &grants)?;
+            let entered = enter(settings, sockets, &grants, &channels)?;
             if !capsicum_rs::sandboxed() {
                 return Err("the kernel says that the process is not in capability mode".to_owned());
             }
@@ -142,16 +155,20 @@ fn prepare(
         let failed = |error| format!("the limit of {resource:?}: {error}");
         sys::limit_resource(*resource, *limit).map_err(failed)?;
     }
+    if !settings.resources.iter().any(|(resource, _)| *resource == Resource::Descriptors) {
+        sys::leave_descriptors().map_err(at("the limit of descriptors"))?;
+    }
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
     sys::harden(settings.processes, settings.cores)?;
-    Ok(Ready { name: worker.name(), held, grants })
+    Ok(Ready { name: worker.name(), held, grants, channels })
 }
 
 fn enter(
     settings: &Settings,
-    frames: &Frames,
+    (frames, control): (&Frames, Option<&Frames>),
     grants: &BTreeMap<String, OwnedFd>,
+    channels: &BTreeMap<String, Frames>,
 ) -> Result<Containment, String> {
     let ceiling = Limits::from(&settings.ceiling);
     // A grant with less than the ceiling would keep descriptors from being sent, on Linux.
@@ -166,9 +183,15 @@ fn enter(
         .grant(&stdin, own(Rights::READ))
         .grant(&stdout, own(Rights::WRITE))
         .grant(&stderr, writes);
-    for (name, limits) in &settings.grants {
-        let descriptor = grants.get(name).ok_or("a grant is missing")?;
-        sandbox = sandbox.grant(descriptor, limits);
+    if let Some(control) = control {
+        sandbox = sandbox.grant(control, own(CHANNEL));
+    }
+    for Grant { name, limits, .. } in &settings.grants {
+        sandbox = match (grants.get(name), channels.get(name)) {
+            (Some(descriptor), _) => sandbox.grant(descriptor, limits),
+            (_, Some(channel)) => sandbox.grant(channel, limits),
+            _ => return Err("a grant is missing".to_owned()),
+        };
     }
     if let Some(level) = settings.require {
         sandbox = sandbox.require(task::containment(level).ok_or("it is no level")?);
@@ -215,7 +238,7 @@ fn replace(
         return Err((Some(report), "the program's own file could not be opened".to_owned()));
     };
     task.settings.execute = false;
-    let processes = task.settings.processes;
+    let guarded = task.settings.guarded();
     // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
@@ -227,7 +250,7 @@ fn replace(
         Ok(there) => OwnedFd::from(there),
         Err(error) => return Err((Some(report), text(error))),
     };
-    if let Err(error) = sys::leave_keeper(keeper, processes) {
+    if let Err(error) = sys::leave_keeper(keeper, guarded) {
         return Err((Some(report), text(error)));
     }
     // Only the socket that the task is in stays open for the program.

@@ -165,3 +165,40 @@ fn many_tasks_on_many_threads_share_a_connection() {
         }
     });
 }
+
+#[test]
+fn without_the_runtime_that_receives_a_call_has_an_error() {
+    let first = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let first = first.expect("a runtime");
+    let (here, mut there) = Frames::pair().expect("a pair");
+    let client = first.block_on(async { WorkAsyncClient::named(here, "worker") });
+    let client = client.expect("a runtime").within(LONG);
+    // A server that does not answer.
+    let received = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let has_it = std::sync::Arc::clone(&received);
+    let server = thread::spawn(move || {
+        let call = there.receive(Some(std::time::Instant::now() + LONG));
+        has_it.store(call.is_ok(), std::sync::atomic::Ordering::SeqCst);
+        let _ = there.receive(None);
+    });
+    run(async || {
+        let mut waits = std::pin::pin!(client.add(1));
+        std::future::poll_fn(|context| {
+            assert!(waits.as_mut().poll(context).is_pending(), "it was answered");
+            context.waker().wake_by_ref();
+            if received.load(std::sync::atomic::Ordering::SeqCst) {
+                return std::task::Poll::Ready(());
+            }
+            std::task::Poll::Pending
+        })
+        .await;
+        let ended = tokio::task::spawn_blocking(move || drop(first));
+        let result = waits.await;
+        assert!(matches!(result, Err(CallError::Closed { .. })), "{result:?}");
+        ended.await.expect("no panic");
+        let again = client.add(1).await;
+        assert!(matches!(again, Err(CallError::Closed { .. })), "{again:?}");
+    });
+    drop(client);
+    server.join().expect("no panic");
+}

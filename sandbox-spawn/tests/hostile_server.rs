@@ -31,6 +31,7 @@ fn a_hostile_server() {
         descriptors_in_answers,
         descriptors_that_nobody_takes,
         one_bad_answer_ends_all_waiting,
+        text_for_a_terminal,
         chance_as_a_server,
     ] {
         attack();
@@ -336,6 +337,25 @@ fn chance_as_a_server() {
             let _ = two.wait();
         }
         let _ = client.files(1, false).map(Iterator::count);
+        drop(client);
+        server.join().expect("no panic");
+    }
+}
+
+/// What a server says is shown to people, and written to logs.
+fn text_for_a_terminal() {
+    for what in [kind::PANICKED, kind::UNSENDABLE] {
+        let (client, server) = against(move |frames| {
+            let id = call(frames).expect("a call");
+            let text = b"\x1b]0;owned\x07\n2026-01-01 all is well\xe2\x80\xae";
+            let length = u8::try_from(text.len()).expect("short");
+            throw(frames, what, id, &[&[length][..], text].concat(), 0);
+            let _ = frames.receive(None);
+        });
+        let shown = client.add(1).expect_err("hostile").to_string();
+        assert!(shown.contains("all is well"), "{shown:?}");
+        let printable = |c: char| !c.is_control() && c != '\u{202e}';
+        assert!(shown.chars().all(printable), "{shown:?}");
         drop(client);
         server.join().expect("no panic");
     }

@@ -106,6 +106,7 @@ const ATTACKS: &[Attack] = &[
     attack("read what is given", || read(scene("given")), WITH_FILES),
     attack("write what is given", || write(scene("given")), WITH_FILES),
     attack("read beneath what is shown", || read(beneath("file")), WITH_FILES),
+    attack("read what was replaced beneath what is shown", || read(beneath("renewed")), WITH_FILES),
     attack("start a thread", thread, EVERYBODY),
     attack("write what is shown", || write(beneath("file")), &[]),
     attack("read another file", || read(scene("secret")), &[]),
@@ -240,8 +241,14 @@ fn lay_out() -> io::Result<()> {
     let scene = directory.path();
     let shown = scene.join("shown");
     fs::create_dir(&shown)?;
-    let files =
-        [scene.join("given"), scene.join("secret"), shown.join("file"), shown.join("victim")];
+    let files = [
+        scene.join("given"),
+        scene.join("secret"),
+        shown.join("file"),
+        shown.join("victim"),
+        shown.join("renewed"),
+        scene.join("new file"),
+    ];
     for file in files {
         fs::write(file, "content")?;
     }
@@ -299,6 +306,10 @@ fn mistakes() -> Outcome {
     let null = || File::open("/dev/null").map_err(text);
     let limited = Compartment::builder("nothing").grant("null", null()?, Rights::READ);
     refused(limited.spawn_outside(), "limits of a grant")?;
+    let starting = Compartment::builder("nothing").ceiling(Frames::RIGHTS).starts(&["inside"], 1);
+    refused(starting.spawn_outside(), "starts no others")?;
+    let widening = Compartment::builder("inside").ceiling(Frames::RIGHTS).starts(&["files"], 1);
+    refused(widening.spawn(), "no worker starts it")?;
     let given = Compartment::builder("nothing").grant("null", null()?, Limits::ALL);
     given.spawn_outside().map(drop).map_err(text)
 }
@@ -342,6 +353,9 @@ fn run() -> ExitCode {
         match workers {
             Ok(workers) => {
                 let (workers, _processes): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+                // As databases are: by new files in their places.
+                let renewed = fs::rename(scene("new file"), beneath("renewed"));
+                report("a file is replaced", renewed.map_err(text));
                 for attack in ATTACKS {
                     // What the worker comes first for: removing the victim is done once only.
                     let outcome = attacked(attack, &workers).and_then(|()| {

@@ -8,7 +8,11 @@ use std::{
 use capsicum_channel::Frame;
 use sandbox_spawn::{Compartment, Error, Start};
 
-use crate::{raw, survives, watch::Random, workers::WORKERS};
+use crate::{
+    raw, survives,
+    watch::Random,
+    workers::{self, WORKERS},
+};
 
 /// How long a call may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -52,11 +56,12 @@ fn rounds(seed: u64) -> Result<(), String> {
 
 fn one(random: &mut Random) -> Result<(), Error> {
     let starts = [Start::Zygote, Start::Zygote, Start::Exec, Start::Fork];
-    let kinds = ["echo", "silent", "spin", "flood", "breed"];
+    let kinds = ["echo", "silent", "spin", "flood", "breed", "nest"];
     let kind = kinds[random.below(kinds.len())];
     let builder = Compartment::builder(kind).start(starts[random.below(starts.len())]);
     let builder =
         if kind == "breed" || random.below(4) == 0 { builder.processes() } else { builder };
+    let builder = if kind == "nest" { workers::nesting(builder, 5) } else { builder };
     let mut worker = builder.spawn()?;
     let calls = if kind == "echo" { 1 + random.below(50) } else { 0 };
     for number in 0..calls {
@@ -69,7 +74,7 @@ fn one(random: &mut Random) -> Result<(), Error> {
         });
         called.map_err(|error| worker.explain(error))?;
     }
-    if kind == "flood" || kind == "breed" {
+    if kind == "flood" || kind == "breed" || kind == "nest" {
         let received = worker.frames().receive(Some(Instant::now() + CALL));
         received.map_err(|error| worker.explain(error))?;
     }

@@ -3,7 +3,7 @@
 use std::{io::Write, os::fd::AsFd, time::Duration};
 
 use capsicum_channel::{Frame, Frames};
-use sandbox_spawn::{Inside, Worker};
+use sandbox_spawn::{Builder, Compartment, Inside, Worker};
 
 use crate::raw;
 
@@ -30,6 +30,7 @@ pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("descriptors", descriptors),
     Worker::new("breed", breed),
     Worker::new("leave", leave),
+    Worker::new("nest", nest),
     Worker::new("hoard", |_| {
         let mut kept = Vec::new();
         while kept.len() < 1 << 12 {
@@ -45,6 +46,31 @@ pub(crate) const WORKERS: &[Worker] = &[
         0
     }),
 ];
+
+/// Lets a worker start so many others.
+pub(crate) fn nesting(builder: Builder, most: u32) -> Builder {
+    let builder = builder.ceiling(Frames::RIGHTS).env("MOST", most.to_string());
+    builder.starts(&["nest", "spin"], most)
+}
+
+/// Starts one that does the same, and others again and again.
+fn nest(inside: Inside) -> u8 {
+    let most = std::env::var("MOST").ok().and_then(|most| most.parse::<u32>().ok()).unwrap_or(0);
+    let child = most
+        .checked_sub(2)
+        .filter(|left| *left > 0)
+        .and_then(|left| nesting(Compartment::builder("nest"), left).spawn().ok());
+    let mut frames = inside.into_frames();
+    if !send(&mut frames, Frame::new(1, 0, b"nested", Vec::new())) {
+        return 1;
+    }
+    let spin = Compartment::builder("spin");
+    loop {
+        // Who keeps them may be gone at any time.
+        let _ = spin.spawn();
+        let _ = &child;
+    }
+}
 
 fn echo(inside: Inside) -> u8 {
     let mut frames = inside.into_frames();

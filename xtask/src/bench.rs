@@ -8,6 +8,8 @@ use clap::ValueEnum;
 
 use crate::{command, workspace::Workspace};
 
+mod page;
+
 /// What to measure.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
@@ -17,7 +19,8 @@ pub(crate) struct Options {
     /// How often each child is run
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     rounds: u32,
-    /// Put the result into docs/src/figures.md, or that of channels into docs/BENCHMARKS.md
+    /// Put the result into docs/src/figures.md, or that of `channel` or `starts` into its part of
+    /// docs/BENCHMARKS.md
     #[arg(long)]
     write: bool,
 }
@@ -34,6 +37,19 @@ enum Section {
     Supervisor,
     /// Channels, beside the bare socket and another library; only where it is named
     Channel,
+    /// Starting workers, beside what else starts processes; only where it is named
+    Starts,
+}
+
+impl Section {
+    /// Its part of docs/BENCHMARKS.md, for those that have one.
+    fn part(self) -> Option<page::Part> {
+        match self {
+            Self::Channel => Some(page::CHANNELS),
+            Self::Starts => Some(page::STARTS),
+            _ => None,
+        }
+    }
 }
 
 /// The header by which libseccomp is found.
@@ -41,10 +57,14 @@ const HEADER: &str = "/usr/include/seccomp.h";
 
 /// The command: builds, measures, prints.
 pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> {
-    let channel = options.sections == [Section::Channel];
-    if options.write && !options.sections.is_empty() && !channel {
-        bail!("--write is for all figures of one run: name none, or `channel`");
+    let part = match options.sections[..] {
+        [section] => section.part(),
+        _ => None,
+    };
+    if options.write && !options.sections.is_empty() && part.is_none() {
+        bail!("--write is for all figures of one run: name none, or `channel`, or `starts`");
     }
+    let apart = |section: &Section| section.part().is_some();
     let bench = workspace.root.join("bench");
     let target = workspace.target.join("bench");
     let mut build = workspace.cargo();
@@ -56,7 +76,7 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     command::run(&mut build)?;
 
     let printed = target.join("programs");
-    if !channel {
+    if options.sections.is_empty() || !options.sections.iter().all(apart) {
         // What is supervised is run by the command.
         let mut wrapper = workspace.cargo();
         let build = ["build", "--release", "--locked", "--package=sandbox-spawn-cli"];
@@ -70,7 +90,7 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     }
 
     let named = |section: &Section| {
-        let all = options.sections.is_empty() && *section != Section::Channel;
+        let all = options.sections.is_empty() && !apart(section);
         all || options.sections.contains(section)
     };
     let mut run = Command::new(target.join("release/capsicum-bench"));
@@ -84,14 +104,18 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
     let figures = command::output(&mut run)?;
     print!("{figures}");
     if options.write {
-        let (page, text) = if channel {
-            ("docs/BENCHMARKS.md", channel_text(&figures, options.rounds)?)
-        } else {
-            ("docs/src/figures.md", text(&figures, options.rounds)?)
+        let name = if part.is_some() { "docs/BENCHMARKS.md" } else { "docs/src/figures.md" };
+        let path = workspace.root.join(name);
+        let written = match &part {
+            Some(part) => {
+                // The other parts stay as their own runs have left them.
+                let before = fs::read_to_string(&path).unwrap_or_default();
+                page::with(&before, part, &figures, options.rounds)?
+            }
+            None => text(&figures, options.rounds)?,
         };
-        let page = workspace.root.join(page);
-        fs::write(&page, text).context(page.display().to_string())?;
-        println!("written to {}", page.display());
+        fs::write(&path, written).context(path.display().to_string())?;
+        println!("written to {}", path.display());
     }
     Ok(true)
 }
@@ -124,28 +148,6 @@ fn text(figures: &str, rounds: u32) -> Result<String> {
          descriptors, compiled by `seccompiler` and by libseccomp, as it comes and with its search\n\
          tree. Calls whose other arguments we check too, they simply allow: that is in their favour.\n\
          The last two tables are of programs under `sandbox-spawn run`.\n\n",
-    );
-    writeln!(page, "```text\n{}\n```", figures.trim())?;
-    Ok(page)
-}
-
-/// The document about channels.
-fn channel_text(figures: &str, rounds: u32) -> Result<String> {
-    let mut page = String::from(
-        "# Benchmarks\n\n<!-- Written by `cargo xtask bench channel --write`. -->\n\n\
-         What the sandbox costs is in [the book](src/figures.md).\n\n## Channels\n\nOne run of\n\n```sh\n",
-    );
-    writeln!(page, "cargo xtask bench channel --write --rounds {rounds}\n```\n")?;
-    page.push_str(
-        "on the machine that it names. The contenders take turns, batch by batch; times are of one\n\
-         operation. *Raw* is write(2) and read(2) of 64 bytes on a pair of sequenced-packet sockets, and\n\
-         sendmsg(2) and recvmsg(2) with one descriptor. The two channel libraries send a string of 63\n\
-         characters, which both encode with postcard to 64 bytes, and our header is 16 more. Theirs sends\n\
-         senders of its own for descriptors.\n\n\
-         The goals: a round trip at most 1.15 times the raw one, descriptors at most 1.2 times, and\n\
-         16 MiB at most 1.2 times memcpy. Memory that is used again (`SharedMem`) meets the last. New\n\
-         memory for each value (`SharedBytes`) does not: the kernel makes 4,096 pages, which is most of\n\
-         what copying to any new memory takes, and the receiver maps them.\n\n",
     );
     writeln!(page, "```text\n{}\n```", figures.trim())?;
     Ok(page)

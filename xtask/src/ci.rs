@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use run_tests::Tally;
 
-use crate::{command, deny, escapes, freebsd, matrix, test, workspace::Workspace};
+use crate::{casper, command, deny, escapes, freebsd, matrix, test, workspace::Workspace};
 
 /// Which stages to run.
 #[derive(clap::Args, Debug)]
@@ -43,9 +43,11 @@ enum Stage {
     Docs,
     /// Licenses, sources and duplicates of the dependencies
     Deny,
+    /// The bindings of libcasper are those of its headers
+    CasperBindings,
     /// What the FreeBSD build needs is installed
     FreebsdSetup,
-    /// Our constants are those of FreeBSD's headers
+    /// Our constants and prototypes are those of FreeBSD's headers
     FreebsdHeaders,
     /// clippy has nothing to say about any target for FreeBSD
     FreebsdCheck,
@@ -107,8 +109,12 @@ impl Stage {
                 command::run(&mut cargo)?;
             }
             Self::Deny => deny::check(workspace)?,
+            Self::CasperBindings => casper::check(workspace)?,
             Self::FreebsdSetup => freebsd::setup(workspace)?,
-            Self::FreebsdHeaders => freebsd::headers(workspace)?,
+            Self::FreebsdHeaders => {
+                freebsd::headers(workspace)?;
+                casper::prototypes(workspace)?;
+            }
             Self::FreebsdCheck => freebsd::check(workspace, freebsd::TARGET)?,
             Self::Aarch64Check => freebsd::check(workspace, "aarch64-unknown-linux-gnu")?,
             Self::FreebsdBuild => {

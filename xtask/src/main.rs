@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod cargo;
+mod casper;
 mod ci;
 mod command;
 mod deny;
@@ -40,6 +41,8 @@ enum Subcommands {
     Escapes(escapes::Options),
     /// Measure what the sandbox costs, beside the bare kernel and two other filter compilers
     Bench(bench::Options),
+    /// Write the bindings of FreeBSD's libcasper anew (bindgen and libclang from crates.io and PyPI)
+    Casper(casper::Options),
     /// Build for FreeBSD on this host
     #[command(subcommand)]
     Freebsd(freebsd::Action),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Subcommands::Matrix(options) => matrix::command(&workspace, &options),
         Subcommands::Escapes(options) => escapes::command(&workspace, &options),
         Subcommands::Bench(options) => bench::command(&workspace, &options),
+        Subcommands::Casper(options) => casper::command(&workspace, &options).map(|()| true),
         Subcommands::Freebsd(action) => freebsd::command(&workspace, &action).map(|()| true),
     });
     match success {

@@ -42,11 +42,17 @@ pub(crate) fn wait(pid: libc::pid_t) -> io::Result<bool> {
 
 /// sched_setaffinity(2) of the caller, to one processor.
 pub(crate) fn pin(processor: usize) -> io::Result<()> {
+    pin_process(0, processor)
+}
+
+/// The same of another process, or of the caller (0).
+pub(crate) fn pin_process(pid: u32, processor: usize) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: zeros are an empty set; the macro writes within it; the kernel reads it.
     check(unsafe {
         let mut set: libc::cpu_set_t = MaybeUninit::zeroed().assume_init();
         libc::CPU_SET(processor, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &raw const set).into()
+        libc::sched_setaffinity(pid, size_of_val(&set), &raw const set).into()
     })
     .map(drop)
 }

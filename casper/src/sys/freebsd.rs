@@ -9,6 +9,30 @@ pub(crate) use sysctl::{
 
 pub(crate) const ENOTCAPABLE: i32 = libc::ENOTCAPABLE;
 
+/// errno(3) to 0, to tell an end from an error.
+pub(super) fn clear_errno() {
+    // SAFETY: it is the thread's own.
+    unsafe { *libc::__error() = 0 };
+}
+
+/// What an entry of the user database has besides.
+///
+/// # Safety
+///
+/// Its strings are null or C strings.
+pub(super) unsafe fn more_of_entry(entry: super::Entry, passwd: &libc::passwd) -> super::Entry {
+    super::Entry {
+        // SAFETY: says the caller.
+        class: unsafe { super::passwd::bytes(passwd.pw_class) },
+        change: passwd.pw_change,
+        expire: passwd.pw_expire,
+        ..entry
+    }
+}
+
+/// Whether entries of the user database have a class and times.
+pub(crate) const HAS_CLASSES: bool = true;
+
 /// Every user has a number.
 pub(super) fn has_number(_user: u32) -> bool {
     true

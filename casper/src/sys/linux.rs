@@ -10,6 +10,24 @@ pub(crate) use sysctl::{
 /// What `ECAPMODE` and `ENOTCAPABLE` are where the kernel has no such numbers: see capsicum-rs.
 pub(crate) const ENOTCAPABLE: i32 = 135;
 
+/// errno(3) to 0, to tell an end from an error.
+pub(super) fn clear_errno() {
+    // SAFETY: it is the thread's own.
+    unsafe { *libc::__errno_location() = 0 };
+}
+
+/// What an entry of the user database has besides: nothing.
+///
+/// # Safety
+///
+/// Its strings are null or C strings.
+pub(super) unsafe fn more_of_entry(entry: super::Entry, _passwd: &libc::passwd) -> super::Entry {
+    entry
+}
+
+/// Whether entries of the user database have a class and times.
+pub(crate) const HAS_CLASSES: bool = false;
+
 /// Whether this user has a number in the user namespace, as far as procfs can be asked: all have one in
 /// the first namespace.
 pub(super) fn has_number(user: u32) -> bool {

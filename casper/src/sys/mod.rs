@@ -5,6 +5,7 @@ mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
 mod netdb;
+mod passwd;
 mod posix;
 mod resolver;
 
@@ -16,5 +17,6 @@ pub(crate) use linux::*;
 pub(crate) use netdb::{
     RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,
 };
+pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
 pub(crate) use posix::{as_ordinary_user, resolver_message};
 pub(crate) use resolver::{RawHints, Unresolved, getaddrinfo, getnameinfo};

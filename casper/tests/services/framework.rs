@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use casper::{Casper, Channel, Error, Service, Sysctl};
+use casper::{Casper, Channel, Error, Pwd, Service, Sysctl};
 use sandbox_spawn::CallError;
 
 use crate::{
@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a_service_that_does_not_start_says_why", does_not_start),
     case("a_service_is_opened_in_capability_mode", opened_in_capability_mode),
     case("casper_is_not_started_in_capability_mode", too_late),
+    case("services_that_were_given_up_are_not_opened", given_up),
     case("a_hanging_connection_does_not_stop_the_others", hanging),
     case("a_panic_is_an_error_of_that_call", panics),
     case("a_clone_remembers_what_the_connection_did", sessions),
@@ -68,6 +69,25 @@ fn opened_in_capability_mode(casper: &Casper) -> Outcome {
     let sysctl: Sysctl = casper.open().map_err(text)?;
     sysctl.ask().map_err(text)?;
     sysctl.another().map_err(text)?.ask().map_err(text)
+}
+
+fn given_up(casper: &Casper) -> Outcome {
+    let before: Sysctl = casper.open().map_err(text)?;
+    let (sysctl, pwd) = (casper::worker::<Sysctl>(), casper::worker::<Pwd>());
+    let refused = |opened: Result<(), Error>| match opened {
+        Err(Error::Start { reason, .. }) if reason.contains("given up") => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    casper.limit(&[sysctl]).map_err(text)?;
+    // It does not come back.
+    casper.limit(&[sysctl, pwd]).map_err(text)?;
+    capsicum_rs::enter().map_err(text)?;
+    refused(casper.open::<Pwd>().map(drop))?;
+    casper.open::<Sysctl>().map_err(text)?.ask().map_err(text)?;
+    casper.limit(&[]).map_err(text)?;
+    refused(casper.open::<Sysctl>().map(drop))?;
+    before.ask().map_err(text)?;
+    before.another().map_err(text)?.ask().map_err(text)
 }
 
 fn too_late(_: &Casper) -> Outcome {

@@ -77,6 +77,7 @@ pub(crate) fn mutated_frames<T: Tested>(casper: &Casper) -> Outcome {
     let service: T = casper.open().map_err(text)?;
     let honest = honest::<T>()?;
     let mut chance = Chance(7);
+    let mut thrown = 0;
     for round in 0..CONNECTIONS {
         let mut socket = match service.socket() {
             Ok(socket) => socket,
@@ -87,6 +88,7 @@ pub(crate) fn mutated_frames<T: Tested>(casper: &Casper) -> Outcome {
             }
             Err(error) => return Err(format!("round {round}: {error}")),
         };
+        thrown += 1;
         let deadline = Some(Instant::now() + LONG);
         for sequence in 0..=(chance.below(6) as u64) {
             let (kind, payload) = &honest[chance.below(honest.len())];
@@ -109,6 +111,7 @@ pub(crate) fn mutated_frames<T: Tested>(casper: &Casper) -> Outcome {
             service.ask().map_err(|error| format!("after round {round}: {error}"))?;
         }
     }
+    ensure!(thrown > CONNECTIONS / 4, "only {thrown} connections were had");
     service.ask().map_err(text)
 }
 
@@ -179,6 +182,20 @@ pub(crate) fn processes() -> Result<Vec<i32>, String> {
     };
     let zygotes = children(&own);
     Ok(zygotes.into_iter().flat_map(children).filter_map(|child| child.parse().ok()).collect())
+}
+
+/// The one process of a service is not root's.
+pub(crate) fn is_an_ordinary_user() -> Outcome {
+    let processes = processes()?;
+    let [process] = processes.as_slice() else {
+        return Err(format!("its processes are {processes:?}"));
+    };
+    let asked = ["-o", "uid=,gid=", "-p", &process.to_string()].map(str::to_owned);
+    let user = Command::new("ps").args(asked).output().map_err(text)?;
+    let user = String::from_utf8_lossy(&user.stdout).into_owned();
+    let numbers: Vec<u32> = user.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    ensure!(numbers.len() == 2 && !numbers.contains(&0), "it is {user}");
+    Ok(())
 }
 
 /// One whose process is killed is an error that names it, within the deadline; opened again, it works.

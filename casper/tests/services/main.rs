@@ -9,8 +9,10 @@ mod framework;
 mod harness;
 mod hostile;
 mod keeper;
+mod model;
 mod net;
 mod netdb;
+mod pwd;
 mod sysctl;
 mod worker;
 
@@ -29,13 +31,22 @@ const WORKERS: &[Worker] = &[
     casper::worker::<casper::Dns>(),
     casper::worker::<casper::Net>(),
     casper::worker::<casper::NetDb>(),
+    casper::worker::<casper::Pwd>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
     Worker::new(worker::NAME, worker::run),
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, sysctl::CASES, dns::CASES, net::CASES, netdb::CASES];
+const CASES: &[&[Case]] = &[
+    framework::CASES,
+    dns::CASES,
+    net::CASES,
+    netdb::CASES,
+    pwd::CASES,
+    server::CASES,
+    sysctl::CASES,
+];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -5,11 +5,11 @@ use casper::{
     Casper, Error, Limits, Sysctl,
     sysctl::{Access, SysctlLimits},
 };
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::prelude::*;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
-    hostile, worker,
+    hostile, model, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -21,7 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     case("sysctl_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Sysctl>(casper, "sysctl")
     }),
-    case("sysctl_obeys_the_model_of_its_limits", model),
+    case("sysctl_obeys_the_model_of_its_limits", obeys),
     case("sysctl_does_not_widen", hostile::widening::<Sysctl>),
     case("sysctl_survives_mutated_frames", hostile::mutated_frames::<Sysctl>),
     case("sysctl_has_room_for_so_many_connections", hostile::many_connections::<Sysctl>),
@@ -210,100 +210,48 @@ impl Widen for Sysctl {
     }
 }
 
-/// What a client does next.
-#[derive(Clone, Debug)]
-enum Step {
-    Limit(Vec<(usize, u8)>),
-    Read(usize),
-    Write(usize),
-    /// Go on with a clone.
-    Clone,
-}
-
 /// Names that exist or not, some beneath others.
 const NAMES: &[&str] = &[ABOVE, TYPE, RELEASE, BESIDE, "none", "none.a", "none.a.b", "none.ab"];
 
-fn step() -> impl Strategy<Value = Step> {
-    let entry = (0..NAMES.len(), 1_u8..8);
-    prop_oneof![
-        2 => prop::collection::vec(entry, 0..5).prop_map(Step::Limit),
-        4 => (0..NAMES.len()).prop_map(Step::Read),
-        4 => (0..NAMES.len()).prop_map(Step::Write),
-        1 => Just(Step::Clone),
-    ]
+/// A sysctl, and the ways as bits.
+type Entry = (usize, u8);
+
+/// What may be done, without any code of the crate's.
+fn allows(held: Option<&Vec<Entry>>, (name, ways): Entry) -> bool {
+    let Some(entries) = held else { return true };
+    entries.iter().any(|(above, has)| {
+        let (above, name) = (NAMES[*above], NAMES[name]);
+        let beneath = has & 4 != 0 && name.starts_with(&format!("{above}."));
+        has & ways == ways && (name == above || beneath)
+    })
 }
 
-/// What it may do, without any code of the crate's: each pair of a name and a way.
-struct Model(Option<Vec<(usize, u8)>>);
-
-impl Model {
-    fn covers(name: usize, other: usize, recursive: bool) -> bool {
-        let (name, other) = (NAMES[name], NAMES[other]);
-        name == other || (recursive && other.starts_with(&format!("{name}.")))
-    }
-
-    fn allows(&self, name: usize, ways: u8) -> bool {
-        let Some(entries) = &self.0 else { return true };
-        entries
-            .iter()
-            .any(|(held, has)| has & ways == ways && Self::covers(*held, name, has & 4 != 0))
-    }
-
-    fn limit(&mut self, entries: &[(usize, u8)]) -> bool {
-        let narrows = entries.iter().all(|(name, ways)| self.allows(*name, *ways));
-        if narrows {
-            self.0 = Some(entries.to_vec());
-        }
-        narrows
-    }
-}
-
-fn model(casper: &Casper) -> Outcome {
+fn obeys(casper: &Casper) -> Outcome {
     let service: Sysctl = casper.open().map_err(text)?;
     let service = service.within(LONG);
-    let mut runner = TestRunner::deterministic();
-    runner
-        .run(&prop::collection::vec(step(), 1..24), |steps| {
-            let mut client = clone(&service)?;
-            let mut model = Model(None);
-            for step in steps {
-                let (expected, got) = match &step {
-                    Step::Limit(entries) => {
-                        let limits =
-                            entries.iter().fold(SysctlLimits::nothing(), |limits, entry| {
-                                limits.name(NAMES[entry.0], Access::from_bits_retain(entry.1))
-                            });
-                        (model.limit(entries), client.limit(limits))
-                    }
-                    Step::Read(name) => {
-                        (model.allows(*name, 1), client.read(NAMES[*name]).map(drop))
-                    }
-                    // A value that no sysctl of these takes.
-                    Step::Write(name) => {
-                        (model.allows(*name, 2), client.write(NAMES[*name], b"\0"))
-                    }
-                    Step::Clone => {
-                        client = clone(&client)?;
-                        (true, Ok(()))
-                    }
-                };
-                let refused = matches!(got, Err(Error::NotCapable { .. }));
-                prop_assert!(refused != expected, "{:?}: {:?}", step, got);
+    model::check(
+        &service,
+        prop::collection::vec((0..NAMES.len(), 1_u8..8), 0..5),
+        (0..NAMES.len(), 1_u8..3),
+        &mut |client: &Sysctl, entries: &Vec<Entry>| {
+            client.limit(entries.iter().fold(SysctlLimits::nothing(), |limits, (name, ways)| {
+                limits.name(NAMES[*name], Access::from_bits_retain(*ways))
+            }))
+        },
+        &mut |held: &mut Option<Vec<Entry>>, entries: &Vec<Entry>| {
+            let narrows = entries.iter().all(|entry| allows(held.as_ref(), *entry));
+            if narrows {
+                *held = Some(entries.clone());
             }
-            Ok(())
-        })
-        .map_err(text)
-}
-
-fn clone(sysctl: &Sysctl) -> Result<Sysctl, TestCaseError> {
-    let deadline = std::time::Instant::now() + LONG;
-    loop {
-        match sysctl.try_clone() {
-            // Those of cases before are not gone yet.
-            Err(Error::Busy { .. }) if std::time::Instant::now() < deadline => {
-                std::thread::yield_now();
-            }
-            other => return other.map_err(|error| TestCaseError::fail(error.to_string())),
-        }
-    }
+            narrows
+        },
+        &mut |client: &Sysctl, held: &Option<Vec<Entry>>, asked: &Entry| {
+            let got = match *asked {
+                (name, 1) => client.read(NAMES[name]).map(drop),
+                // A value that no sysctl of these takes.
+                (name, _) => client.write(NAMES[name], b"\0"),
+            };
+            matches!(got, Err(Error::NotCapable { .. })) != allows(held.as_ref(), *asked)
+        },
+    )
 }

@@ -2,7 +2,7 @@
 
 use capsicum_channel::{Frames, Handle};
 use capsicum_rs::{Limits, Rights};
-use casper::{Casper, Dns, Error, Net, NetDb, RIGHTS, Sysctl};
+use casper::{Casper, Dns, Error, Net, NetDb, Pwd, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
@@ -45,6 +45,7 @@ impl<T: Tested> Asks for T {
 
 fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
     match service {
+        "pwd" => Some(Box::new(Pwd::from(frames))),
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
         "dns" => Some(Box::new(Dns::from(frames))),
         "net" => Some(Box::new(Net::from(frames))),

@@ -82,6 +82,13 @@ pub(crate) fn ordinary_pages(_fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Room for shared memory is reserved when it gets its length (`swap_reserve_by_cred` in
+/// shm_dotruncate_locked).
+#[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]
+pub(super) fn populate(_at: *mut u8, _length: usize) -> io::Result<()> {
+    Ok(())
+}
+
 /// A descriptor that can be sent in place of this one, so that the receiver has no more than
 /// `limits`; `None` where this one can.
 ///

@@ -97,6 +97,20 @@ pub(crate) fn ordinary_pages(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(unsafe { status.assume_init() }.f_type == libc::TMPFS_MAGIC)
 }
 
+/// madvise(2) `MADV_POPULATE_READ`, which fails where touching a page would be `SIGBUS`. Kernels before
+/// 5.14 do not have it.
+pub(super) fn populate(at: *mut u8, length: usize) -> io::Result<()> {
+    loop {
+        // SAFETY: the range is a mapping, whose content this does not change.
+        let result = check(unsafe { libc::madvise(at.cast(), length, libc::MADV_POPULATE_READ) });
+        match result {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
 /// What a file that is open for reading only is not good for.
 const READ_ONLY_LACKS: Rights = Rights::WRITE.union(Rights::FTRUNCATE);
 /// What a file that is open for writing only is not good for: reading and every mapping.

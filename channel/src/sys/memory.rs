@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    MEMORY_FLAGS,
+    MEMORY_FLAGS, populate,
     posix::{check, owned},
 };
 
@@ -72,6 +72,11 @@ impl Mapping {
             Some(at) if at.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { at, length }),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Has the system find room for every page, so that none is missing when it is touched.
+    pub(crate) fn populate(&self) -> io::Result<()> {
+        if self.length == 0 { Ok(()) } else { populate(self.at(), self.length) }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -102,3 +102,13 @@ pub(crate) fn memory(length: u64, final_seals: bool) -> OwnedFd {
     file.set_len(length).expect("ftruncate");
     file.into()
 }
+
+/// Where a file's first page is that is not there: its length where all are.
+pub(crate) fn first_hole(file: &File) -> u64 {
+    if cfg!(target_os = "freebsd") {
+        // The pages of shared memory are reserved when it gets its length, and there is no such question.
+        return file.metadata().expect("fstat").len();
+    }
+    let place = nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekHole).expect("lseek");
+    u64::try_from(place).expect("a place")
+}

@@ -85,6 +85,17 @@ impl Client {
         self.connection.bytes()
     }
 
+    /// Whether the worker is there and sends nothing, as it should while there is no call.
+    pub(crate) fn rests(&self) -> bool {
+        self.connection.rests()
+    }
+
+    /// Closes the connection as the other end would: without this one's knowing of it.
+    #[cfg(test)]
+    pub(crate) fn hang_up(&self) {
+        self.connection.hang_up();
+    }
+
     fn send<Q: Serialize + ?Sized, E>(
         &self,
         kind: u16,

@@ -124,9 +124,50 @@ impl Connection {
         self.lock().bytes
     }
 
-    /// No code of others runs with the lock, so that nothing panics and leaves it half done.
+    /// No code of others runs with the lock, so that nothing panics and leaves it half done: not that of
+    /// those either who are told by `tracing`.
     fn lock(&self) -> Guard<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the other end is there and, since nothing was asked, sends nothing. While someone receives
+    /// that one will find out.
+    pub(crate) fn rests(&self) -> bool {
+        let mut state = self.lock();
+        let Some(mut receiver) = state.receiver.take() else { return state.dead.is_none() };
+        while state.dead.is_none() {
+            // Of calls that were given up there may be late answers.
+            let received = match receiver.try_receive() {
+                Ok(None) => break,
+                Ok(Some(frame)) => Ok(frame),
+                Err(error) => Err(error),
+            };
+            if state.received(received) {
+                receiver.close();
+            }
+        }
+        state.receiver = Some(receiver);
+        self.tell(state).dead.is_none()
+    }
+
+    /// Closes the socket, and does not take notice of it.
+    #[cfg(test)]
+    pub(crate) fn hang_up(&self) {
+        let state = self.lock();
+        if let Some(sender) = &state.sender {
+            let fd = std::os::fd::AsFd::as_fd(sender.as_ref());
+            let socket =
+                std::os::unix::net::UnixStream::from(fd.try_clone_to_owned().expect("a copy"));
+            socket.shutdown(std::net::Shutdown::Both).expect("shut down");
+        }
+    }
+
+    /// Tells what there is to tell, without the lock.
+    fn tell<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let Some(error) = state.untold.take() else { return state };
+        drop(state);
+        tracing::warn!(%error, "a connection to a worker is given up");
+        self.lock()
     }
 
     /// Waits until `ready` has something, and receives meanwhile, or lets another thread.
@@ -176,7 +217,7 @@ impl Connection {
             }
             state.receiver = Some(receiver);
             state.post();
-            return state;
+            return self.tell(state);
         }
         let waiter = Waiter::this_thread();
         match place {

@@ -6,6 +6,10 @@ use crate::End;
 
 /// Why a call has no result. Each names the compartment.
 ///
+/// What a worker says ([`Panicked`](Self::Panicked), [`Unanswered`](Self::Unanswered)) may be anything:
+/// it is escaped where the error is displayed, and in the fields it is as it came. How
+/// [`Remote`](Self::Remote) displays what the method returned is up to its type.
+///
 /// `E` is the error of the method itself, [`Infallible`] where it has none. After
 /// [`Died`](Self::Died), [`Violation`](Self::Violation), [`Protocol`](Self::Protocol) and
 /// [`Closed`](Self::Closed) the connection is dead, and every later call has the same error. After
@@ -52,7 +56,7 @@ pub enum CallError<E = Infallible> {
         error: E,
     },
     /// The method panicked. The worker goes on, with its state as the panic left it.
-    #[error("the worker `{compartment}` panicked: {message}")]
+    #[error("the worker `{compartment}` panicked: {}", message.escape_debug())]
     Panicked {
         /// The compartment.
         compartment: Arc<str>,
@@ -75,7 +79,7 @@ pub enum CallError<E = Infallible> {
         error: Arc<capsicum_channel::Error>,
     },
     /// The worker could not send its answer, or the answer could not be received here.
-    #[error("the worker `{compartment}` has no answer that can be sent: {reason}")]
+    #[error("the worker `{compartment}` has no answer that can be sent: {}", reason.escape_debug())]
     Unanswered {
         /// The compartment.
         compartment: Arc<str>,

@@ -125,6 +125,27 @@ impl Exchange {
         self.next
     }
 
+    /// The call whose answer is due.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.unanswered.front().copied()
+    }
+
+    /// What is counted is what is there, and within its bounds.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn check(&self) {
+        let calls = || self.calls.values();
+        assert_eq!(self.kept, calls().map(kept).sum::<usize>());
+        assert!(self.kept <= wire::DESCRIPTORS && self.unanswered.len() <= wire::IN_FLIGHT);
+        let ended = |call: &&Call| call.stage == Stage::Ended;
+        assert_eq!(self.lent, calls().filter(|call| !ended(call)).map(|call| call.lent).sum());
+        assert_eq!(self.unanswered.len(), calls().filter(|call| !ended(call)).count());
+        // The start, the items and the end.
+        let frames = |call: &Call| call.rest.len() + usize::from(call.first.is_some());
+        assert!(calls().all(|call| frames(call) <= wire::WINDOW as usize + 2));
+        assert!(calls().filter(ended).all(|call| frames(call) > 0), "forgotten");
+    }
+
     /// Whether another call may be sent, with so many descriptors.
     pub(crate) fn has_room(&self, descriptors: usize) -> bool {
         self.unanswered.len() < wire::IN_FLIGHT

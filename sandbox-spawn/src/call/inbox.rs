@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::wire;
 
+/// The calls that may wait, the end of each, and credit.
+const MOST_AT_ONCE: usize = 2 * wire::IN_FLIGHT + wire::WINDOW as usize;
+
 /// The call that is being answered.
 #[derive(Debug, Default)]
 struct Current {
@@ -123,9 +126,11 @@ impl Inbox {
         }
     }
 
-    /// Takes all that is there, without waiting.
+    /// Takes what is there, without waiting. No more at once than an honest client may have sent: one
+    /// that sends without end would have this go on without end.
     fn drain(&mut self) -> Result<(), Error> {
-        while let Some(frame) = self.frames.try_receive()? {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(frame) = self.frames.try_receive()? else { break };
             self.accept(frame)?;
         }
         Ok(())
@@ -194,5 +199,29 @@ impl Inbox {
         let reason = wire::cut(unsent.to_string());
         let frame = self.frames.encode(wire::UNSENDABLE, self.current.id, &reason)?;
         self.send_frame(&frame).map(|()| false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who asks whether it was cancelled has an answer, however fast a client sends what means nothing.
+    #[test]
+    fn a_client_that_sends_without_end_does_not_stop_a_method() {
+        let (mut client, server) = Frames::pair().expect("a pair");
+        let mut inbox = Inbox::new(server, false);
+        let mut send = |kind, id| {
+            let frame = Frame::new(kind, id, &[], Vec::new()).expect("a frame");
+            client.try_send(&frame).expect("a server")
+        };
+        assert!(send(wire::CALL, 0) && send(wire::CALL, 1));
+        inbox.next_call().expect("a call");
+        inbox.send_empty(wire::REPLY).expect("a client");
+        inbox.next_call().expect("another call");
+        // Of one that has been answered.
+        while send(wire::CANCEL, 0) {}
+        assert!(!inbox.cancelled());
+        assert!(inbox.frames().try_receive().expect("a client").is_some(), "all was read at once");
     }
 }

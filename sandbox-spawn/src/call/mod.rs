@@ -36,6 +36,8 @@ mod error;
 mod exchange;
 #[cfg(feature = "tokio")]
 mod futures;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inbox;
 mod items;
 mod local;

@@ -469,3 +469,88 @@ fn many_threads_share_few_workers_some_of_which_die() {
     drop(pool);
     world.wait_for(|world| &world.alive, 0);
 }
+
+#[test]
+fn what_is_being_started_when_a_pool_is_drained_gets_no_call() {
+    let (begun, may_end) =
+        (Arc::new(std::sync::Barrier::new(2)), Arc::new(std::sync::Barrier::new(2)));
+    let world = Arc::new(World::default());
+    let (inner, one, two) = (Arc::clone(&world), Arc::clone(&begun), Arc::clone(&may_end));
+    let builder = Pool::builder(move || {
+        one.wait();
+        two.wait();
+        start(&inner)
+    });
+    let pool: Pool<Client> = builder.build();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| pool.call(ask(ECHO, "too late")));
+        begun.wait();
+        assert_eq!(pool.drain(Some(Instant::now())), 0);
+        may_end.wait();
+        let outcome = call.join().expect("no panic");
+        assert!(matches!(outcome, Err(PoolError::Draining)), "{outcome:?}");
+    });
+    world.wait_for(|world| &world.alive, 0);
+    assert_eq!(pool.statistics().calls, 0);
+}
+
+#[test]
+fn a_worker_that_died_without_a_call_is_nobodys_fault() {
+    let (pool, world, _) = pool(|builder| builder);
+    assert_eq!(pool.call(ask(ECHO, "one")).expect("an answer"), "one");
+    for _ in 0..3 {
+        // As the system's, out of memory, would.
+        pool.hang_up_idle();
+        world.wait_for(|world| &world.alive, 0);
+        let answer = pool.call_with("innocent", ask(ECHO, "two"));
+        assert_eq!(answer.expect("an answer"), "two");
+    }
+    let statistics = pool.statistics();
+    assert_eq!((statistics.deaths, statistics.quarantined), (0, 0), "{statistics:?}");
+}
+
+/// Asks the pool how it is whenever something is told of it, as those do who collect figures.
+struct Curious(Mutex<Option<std::sync::Weak<Pool<Client>>>>);
+
+impl tracing::Subscriber for Curious {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        let pool = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(pool) = pool.and_then(|pool| pool.upgrade()) {
+            let _ = pool.statistics();
+        }
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn who_is_told_of_a_pool_may_ask_it() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // A thread of its own: where it hangs, the test does not.
+    thread::spawn(move || {
+        let (pool, _, _) = pool(|builder| builder);
+        let pool = Arc::new(pool);
+        let curious = Curious(Mutex::new(Some(Arc::downgrade(&pool))));
+        tracing::subscriber::with_default(curious, || {
+            assert_eq!(pool.call(ask(ECHO, "one")).expect("an answer"), "one");
+            assert!(pool.call(ask(DIE, "")).is_err());
+            assert_eq!(pool.call(ask(ECHO, "two")).expect("an answer"), "two");
+        });
+        let _ = done.send(());
+    });
+    ended.recv_timeout(LONG).expect("it hangs");
+}

@@ -175,12 +175,19 @@ impl<C: From<Client>> Pool<C> {
 
     /// A worker for one call.
     fn worker(&self, wait: bool, deadline: Option<Instant>) -> Result<Worker<'_, C>, Refusal> {
-        let (index, restart) = match self.take(wait, deadline)? {
-            Taken::Worker(index, live) => {
-                return Ok(Worker { pool: self, index, live: Some(live) });
+        let (index, restart) = loop {
+            match self.take(wait, deadline)? {
+                Taken::Worker(index, live) => {
+                    let worker = Worker { pool: self, index, live: Some(live) };
+                    if worker.live.as_ref().is_some_and(|live| live.client.rests()) {
+                        return Ok(worker);
+                    }
+                    // Given back as failed. It ended without a call, which is no input's fault.
+                    tracing::warn!(index, "a worker has ended while it had no call");
+                }
+                Taken::Place(index, restart) => break (index, restart),
+                Taken::Nothing(_) => return Err(Refusal::Full),
             }
-            Taken::Place(index, restart) => (index, restart),
-            Taken::Nothing(_) => return Err(Refusal::Full),
         };
         // What happens to the place if starting panics is what happens if it fails.
         let mut worker = Worker { pool: self, index, live: None };
@@ -190,10 +197,15 @@ impl<C: From<Client>> Pool<C> {
                 let mut state = self.lock();
                 state.statistics.starts += 1;
                 state.statistics.restarts += u64::from(restart);
-                state.slots.started(index, std::sync::Arc::clone(client.peer()));
+                let draining = state.draining;
+                if !draining {
+                    state.slots.started(index, std::sync::Arc::clone(client.peer()));
+                }
+                drop(state);
                 tracing::debug!(worker = client.name(), index, restart, "a worker was started");
                 worker.live = Some(Live { client, calls: 0 });
-                Ok(worker)
+                // Draining has begun, and perhaps ended, which did not see this one.
+                if draining { Err(Refusal::Draining) } else { Ok(worker) }
             }
             Err(error) => {
                 tracing::warn!(index, %error, "a worker could not be started");
@@ -249,7 +261,7 @@ impl<C: From<Client>> Pool<C> {
 }
 
 impl<C> Pool<C> {
-    /// No code of others runs with the lock.
+    /// No code of others runs with the lock, those who are told by `tracing` included.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -381,16 +393,20 @@ impl<C> Pool<C> {
             Err(CallError::Remote { .. }) => statistics.remote_errors += 1,
             Err(CallError::Panicked { .. }) => statistics.panics += 1,
             Err(CallError::Deadline { .. }) => statistics.deadlines += 1,
-            Err(error) if error.is_fatal() => {
-                statistics.deaths += 1;
-                tracing::warn!(worker = error.compartment(), "a worker has failed");
-            }
+            Err(error) if error.is_fatal() => statistics.deaths += 1,
             _ => {}
         }
         match input {
             Some(input) if health == Health::Failed => state.quarantine.killed(input),
             Some(input) => state.quarantine.survived(input),
             None => {}
+        }
+        drop(state);
+        // Who is told may ask the pool how it is.
+        if let Err(error) = result
+            && error.is_fatal()
+        {
+            tracing::warn!(worker = error.compartment(), "a worker has failed");
         }
     }
 }
@@ -407,6 +423,17 @@ impl Pool<Client> {
     /// Those that have a call.
     pub(crate) fn busy(&self) -> Vec<std::sync::Arc<dyn crate::call::Peer>> {
         self.lock().slots.busy()
+    }
+
+    /// Closes the connections of those that have no call, as their ends would.
+    pub(crate) fn hang_up_idle(&self) {
+        let mut state = self.lock();
+        let idle = state.slots.idle();
+        for (index, live) in idle.into_iter().enumerate() {
+            live.client.hang_up();
+            let now = (self.settings.clock)();
+            state.slots.give_back(index, Some(live), Health::Well, now);
+        }
     }
 
     /// A call with a deadline of its own, which does nothing.

@@ -1,8 +1,11 @@
 //! What is FreeBSD's own: reapers, and what procctl(2) sets.
 
+mod events;
+
 use std::{
     fs::File,
     io,
+    mem::MaybeUninit,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::fs::OpenOptionsExt,
@@ -11,6 +14,8 @@ use std::{
 };
 
 use libc::c_int;
+
+pub(crate) use events::Events;
 
 use super::posix::{check, no_cores, owned};
 
@@ -118,6 +123,39 @@ pub(crate) fn reap_descendants(_worker: u32) {
     // Of processes with a descriptor this call knows nothing.
     // SAFETY: no status is asked for.
     while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+/// kqueue(2), which is readable once any child has ended: `EVFILT_SIGNAL` tells of signals whatever is done
+/// with them, and of SIGCHLD unless that is ignored, which it is not here.
+pub(crate) fn watch_children() -> io::Result<OwnedFd> {
+    // SAFETY: takes no argument.
+    let queue = owned(check(unsafe { libc::kqueue() })?);
+    let change = libc::kevent {
+        ident: libc::SIGCHLD.unsigned_abs() as usize,
+        filter: libc::EVFILT_SIGNAL,
+        flags: libc::EV_ADD,
+        fflags: 0,
+        data: 0,
+        udata: ptr::null_mut(),
+        ext: [0; 4],
+    };
+    // SAFETY: one change is read, and no event is asked for.
+    check(unsafe {
+        libc::kevent(queue.as_raw_fd(), &raw const change, 1, ptr::null_mut(), 0, ptr::null())
+    })?;
+    Ok(queue)
+}
+
+/// Waits for children that have ended and are not kept here. Those with a descriptor the call does not
+/// know.
+pub(crate) fn reap_strangers(watch: &OwnedFd, _is_kept: impl Fn(u32) -> bool) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut told = MaybeUninit::<libc::kevent>::uninit();
+    // SAFETY: the kernel writes one event at most, which is not read. That it was told clears it.
+    unsafe {
+        libc::kevent(watch.as_raw_fd(), ptr::null(), 0, told.as_mut_ptr(), 1, &raw const now);
+    }
+    reap_descendants(0);
 }
 
 /// What has to be done before the mode is entered: cores, and `PROC_NO_NEW_PRIVS_CTL`.

@@ -1,16 +1,21 @@
 //! What is Linux's own: pidfds, the death of parents, process groups, capabilities(7).
 
 mod confine;
+mod events;
 mod filter;
 
 pub(crate) use confine::confine;
 
 use std::{
     io,
-    os::fd::{OwnedFd, RawFd},
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    ptr,
 };
 
 use libc::c_int;
+
+pub(crate) use events::Events;
 
 use super::posix::{check, no_cores, owned};
 
@@ -81,11 +86,52 @@ pub(crate) fn reap_descendants(worker: u32) {
     let Ok(group) = libc::pid_t::try_from(worker) else { return };
     loop {
         // SAFETY: no status is asked for.
-        match check(unsafe { libc::waitpid(-group, std::ptr::null_mut(), 0) }) {
+        match check(unsafe { libc::waitpid(-group, ptr::null_mut(), 0) }) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
+    }
+}
+
+/// sigprocmask(2) and signalfd(2): what is readable once any child has ended.
+pub(crate) fn watch_children() -> io::Result<OwnedFd> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigemptyset fills the set, which the others read; no old one is asked for.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        check(libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()))?;
+        check(libc::signalfd(-1, set.as_ptr(), libc::SFD_NONBLOCK | libc::SFD_CLOEXEC))
+    }
+    .map(owned)
+}
+
+/// Waits for children that have ended and are not kept here: those of children that have ended before.
+pub(crate) fn reap_strangers(watch: &OwnedFd, is_kept: impl Fn(u32) -> bool) {
+    let mut signals = [MaybeUninit::<libc::signalfd_siginfo>::uninit(); 4];
+    // SAFETY: the kernel writes no more than the buffer has, which is not read.
+    while unsafe {
+        libc::read(watch.as_raw_fd(), signals.as_mut_ptr().cast(), size_of_val(&signals))
+    } > 0
+    {}
+    let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: zeros are a valid siginfo_t, which the kernel writes; without a child that has
+        // ended it stays zero.
+        let pid = unsafe {
+            let mut ended: libc::siginfo_t = MaybeUninit::zeroed().assume_init();
+            if libc::waitid(libc::P_ALL, 0, &raw mut ended, look) < 0 {
+                return;
+            }
+            ended.si_pid()
+        };
+        // One that is kept is waited for by its descriptor, and this is called again then.
+        if pid <= 0 || is_kept(pid.cast_unsigned()) {
+            return;
+        }
+        // SAFETY: no status is asked for.
+        unsafe { libc::waitpid(pid, ptr::null_mut(), libc::WNOHANG) };
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) use freebsd::*;
 pub(crate) use linux::*;
 
 pub(crate) use posix::{
-    arrange, become_guard, become_keeper, become_user, change_directory, end_like, execute, exit,
-    inherited, leave_keeper, limit_resource, parent, set_environment, wait_for,
+    above, arrange, become_guard, become_keeper, become_user, change_directory, end_like, execute,
+    exit, inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, parent,
+    set_environment, wait_for,
 };

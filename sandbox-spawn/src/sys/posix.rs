@@ -70,6 +70,11 @@ fn copy_above(fd: RawFd, least: RawFd) -> io::Result<RawFd> {
     check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })
 }
 
+/// The same descriptor at this number or above; where it is if there is no room.
+pub(crate) fn above(fd: OwnedFd, least: RawFd) -> OwnedFd {
+    copy_above(fd.as_raw_fd(), least).map_or(fd, owned)
+}
+
 /// dup2(2)
 fn copy_to(fd: RawFd, number: RawFd) -> io::Result<()> {
     // SAFETY: dup2 takes no pointers. Who calls this owns the whole table of descriptors.
@@ -120,9 +125,28 @@ fn files() -> io::Result<libc::rlimit> {
     Ok(unsafe { limit.assume_init() })
 }
 
+/// How many descriptors this process may have.
+pub(crate) fn most_descriptors() -> usize {
+    files().map_or(0, |limit| usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
 fn set_files(limit: libc::rlimit) -> io::Result<()> {
     // SAFETY: the kernel reads the structure.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }).map(drop)
+}
+
+/// How many descriptors fewer than the program a worker may have.
+const LEFT: libc::rlim_t = 512;
+
+/// Holds a worker, for ever, to fewer descriptors than the program may have.
+///
+/// Linux counts descriptors that are in flight for each user, and who has more of them there than it may
+/// have open sends no more. So a worker that sends what nobody receives could keep the program, and all
+/// other workers, from sending any. One message more than its limit is what it can get to.
+pub(crate) fn leave_descriptors() -> io::Result<()> {
+    let soft = files()?.rlim_cur;
+    let most = soft - LEFT.min(soft / 2);
+    set_files(libc::rlimit { rlim_cur: most, rlim_max: most })
 }
 
 /// Makes the process, a fork of the program, a keeper: in a session of its own, deaf to what ends
@@ -160,13 +184,11 @@ pub(crate) fn become_keeper(
 }
 
 /// Makes the process, a fork of the keeper, the guard of a worker: with a session and a group of its
-/// own, without cores. What comes back is readable once the keeper has ended.
+/// own. What comes back is readable once the keeper has ended.
 pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
     // SAFETY: setsid takes no pointers.
     check(unsafe { libc::setsid() })?;
     become_reaper()?;
-    // It ends as its worker does, whose core is enough.
-    no_cores()?;
     let end = watch_end(keeper)?;
     if parent() == keeper { Ok(end) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
@@ -174,6 +196,8 @@ pub(crate) fn become_guard(keeper: u32) -> io::Result<OwnedFd> {
 /// Ends the process as another one has ended: by the same signal, or the status that comes back.
 pub(crate) fn end_like(status: ExitStatus) -> Option<u8> {
     if let Some(signal) = status.signal() {
+        // The worker's core is enough.
+        let _ = no_cores();
         // SAFETY: SIG_DFL is a disposition; it is the process's own id.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
@@ -246,14 +270,16 @@ fn wipe_environment() {
     }
 }
 
-/// Makes these the only variables.
-pub(crate) fn set_environment(variables: &[(Vec<u8>, Vec<u8>)]) {
+/// Makes these the only variables: `NAME=VALUE`, each with a 0 behind it.
+pub(crate) fn set_environment(variables: &[u8]) {
     for (name, _) in std::env::vars_os() {
         // SAFETY: the process has one thread.
         unsafe { std::env::remove_var(name) };
     }
-    for (name, value) in variables {
-        // SAFETY: the process has one thread; the builder has checked the name and the value.
+    for variable in variables.split(|byte| *byte == 0) {
+        let Some(end) = variable.iter().position(|byte| *byte == b'=') else { continue };
+        let (name, value) = (&variable[..end], &variable[end + 1..]);
+        // SAFETY: the process has one thread; the builder has checked the name, which is not empty.
         unsafe { std::env::set_var(OsStr::from_bytes(name), OsStr::from_bytes(value)) };
     }
 }
@@ -294,6 +320,7 @@ pub(crate) fn limit_resource(resource: Resource, most: u64) -> io::Result<()> {
         Resource::Data => libc::RLIMIT_DATA,
         Resource::Descriptors => libc::RLIMIT_NOFILE,
         Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::Processes => libc::RLIMIT_NPROC,
         Resource::Stack => libc::RLIMIT_STACK,
     };
     let most = libc::rlim_t::try_from(most).unwrap_or(libc::RLIM_INFINITY);

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     case("how_a_worker_ended_is_told", ends, true),
     case("a_worker_that_is_killed_has_died_by_the_signal", killed, true),
+    case("a_worker_that_is_killed_too_late_has_ended_as_it_did", late, false),
     case("a_worker_that_is_dropped_is_gone", dropped, true),
     case("a_forbidden_call_is_a_violation", violation, false),
     case("what_a_worker_has_started_ends_with_it", descendants, true),
@@ -67,6 +68,18 @@ fn killed(setting: Setting) -> Result<(), String> {
         }
         worker.kill().map_err(text)?;
     }
+    Ok(())
+}
+
+/// Its keeper has told how it ended, and closed the leash.
+fn late(setting: Setting) -> Result<(), String> {
+    let mut worker = setting.builder("exit").spawn().map_err(text)?;
+    let frame = Frame::new(42, 0, b"", Vec::new()).map_err(text)?;
+    worker.frames().send(&frame, soon()).map_err(text)?;
+    ensure!(raw::hangs_up(worker.process()), "the leash stays open");
+    worker.kill().map_err(text)?;
+    let end = worker.wait().map_err(text)?;
+    ensure!(end == End::Exited(42), "{end}");
     Ok(())
 }
 

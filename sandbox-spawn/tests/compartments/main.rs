@@ -5,8 +5,12 @@
 //! program again, under a deadline. `compartments [--list] [FILTER…]`. The last line is `N passed, N
 //! failed, N skipped`.
 
+mod attacks;
 mod cases;
+mod channels;
 mod ends;
+mod graph_ends;
+mod graphs;
 mod raw;
 mod setting;
 mod workers;
@@ -34,7 +38,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const STARTS: [Start; 3] = [Start::Zygote, Start::Exec, Start::Fork];
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    cases::CASES.iter().chain(ends::CASES)
+    cases::CASES
+        .iter()
+        .chain(ends::CASES)
+        .chain(channels::CASES)
+        .chain(graphs::CASES)
+        .chain(graph_ends::CASES)
+        .chain(attacks::CASES)
 }
 
 fn main() -> ExitCode {
@@ -118,6 +128,7 @@ fn one(case: &str, level: &str, start: &str) -> ExitCode {
         .and_then(|case| {
             let setting = Setting::new(level, start)?;
             setting.descend().map_err(|error| format!("the level: {error}"))?;
+            raw::limit_descriptors(1024)?;
             workers::remember_secret();
             sandbox_spawn::init(workers::WORKERS).map_err(|error| error.to_string())?;
             let before = raw::open_descriptors();

@@ -4,12 +4,16 @@
 #[cfg_attr(target_os = "freebsd", path = "raw/freebsd.rs")]
 mod system;
 
-use std::{io, os::fd::RawFd};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+};
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
-    LIMIT_OF_FORKS, More, forbidden_call, hide_better_than, kill_keepers, no_grandchildren,
+    LIMIT_OF_FORKS, More, NOT_CAPABLE, execute, forbidden_call, hide_better_than, kill_keepers,
+    limit_descriptors_of_keepers, no_grandchildren, parents_of, processes_of_guards, search,
     workers_have_no_capabilities,
 };
 
@@ -152,8 +156,99 @@ pub(crate) fn descendants(stay: &mut dyn FnMut(&str)) -> i32 {
     }
 }
 
+/// Sends a datagram, if there is room.
+pub(crate) fn send(fd: RawFd, bytes: &[u8]) {
+    // SAFETY: the kernel reads as many bytes as there are.
+    unsafe {
+        libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+}
+
+/// Sends one with a descriptor: the error, or 0.
+pub(crate) fn send_descriptor(fd: RawFd, bytes: &[u8], passed: RawFd) -> i32 {
+    let mut control = [0_u64; 8];
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the control buffer is aligned and has room for one header and one descriptor; the kernel
+    // reads both buffers.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+        libc::CMSG_DATA(header).cast::<[u8; 4]>().write(passed.to_ne_bytes());
+        if libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) < 0 { errno() } else { 0 }
+    }
+}
+
+/// Has the last close of a socket wait for so many seconds, until everything is sent.
+pub(crate) fn linger(fd: RawFd, seconds: i32) -> Result<(), String> {
+    let linger = libc::linger { l_onoff: 1, l_linger: seconds };
+    let size = libc::socklen_t::try_from(size_of_val(&linger)).unwrap_or(0);
+    let at = (&raw const linger).cast();
+    // SAFETY: the kernel reads the structure, whose size it is told.
+    let set = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, at, size) };
+    if set < 0 { Err(format!("SO_LINGER: {}", errno())) } else { Ok(()) }
+}
+
 /// Kills a process.
 pub(crate) fn kill(pid: i32, signal: i32) {
     // SAFETY: takes no pointers.
     unsafe { libc::kill(pid, signal) };
+}
+
+pub(crate) fn is_root() -> bool {
+    // SAFETY: it always succeeds.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Another descriptor of /dev/null.
+pub(crate) fn copy_of_input() -> Option<OwnedFd> {
+    std::io::stdin().as_fd().try_clone_to_owned().ok()
+}
+
+/// What most systems allow an ordinary program: `RLIMIT_NOFILE`, soft.
+pub(crate) fn limit_descriptors(most: u64) -> Result<(), String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure, and then reads it.
+    let set = unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        limit.rlim_cur = libc::rlim_t::try_from(most).unwrap_or(limit.rlim_cur).min(limit.rlim_max);
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)
+    };
+    if set < 0 { Err(io::Error::last_os_error().to_string()) } else { Ok(()) }
+}
+
+/// Starts a child that starts another one and ends; so does that. What fork(2) said.
+pub(crate) fn orphan() -> i32 {
+    // SAFETY: the process has one thread; the copies end at once.
+    unsafe {
+        match libc::fork() {
+            -1 => errno(),
+            0 => {
+                libc::fork();
+                exit()
+            }
+            child => {
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+                0
+            }
+        }
+    }
+}
+
+/// Whether the other end of a socket is closed, within 20 seconds.
+pub(crate) fn hangs_up(socket: &impl AsFd) -> bool {
+    let mut watched =
+        libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while watched.revents & libc::POLLHUP == 0 && std::time::Instant::now() < deadline {
+        // SAFETY: one entry is there.
+        unsafe { libc::poll(&raw mut watched, 1, 1000) };
+    }
+    watched.revents & libc::POLLHUP != 0
 }

@@ -8,10 +8,11 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+use capsicum_channel::Frame;
 use sandbox_spawn::{Inside, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::{raw, setting::SECRET};
+use crate::{channels, graph_ends, graphs, raw, setting::SECRET};
 
 pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("report", report),
@@ -54,6 +55,23 @@ pub(crate) const WORKERS: &[Worker] = &[
         u8::try_from(kept.len() % 2).unwrap_or(0)
     }),
     Worker::new("descend", descend),
+    Worker::new("serves", channels::serves),
+    Worker::new("calls", channels::calls_another),
+    Worker::new("receives", channels::receives),
+    Worker::new("delegates", channels::delegates_on),
+    Worker::new("starts", graphs::starts),
+    Worker::new("deeper", graphs::deeper),
+    Worker::new("holds", graph_ends::holds),
+    Worker::new("search", search),
+    Worker::new("execute", execute),
+    Worker::new("hang_up", |inside| {
+        drop(inside);
+        loop {
+            std::thread::park();
+        }
+    }),
+    Worker::new("clog", clog),
+    Worker::new("orphans", orphans),
 ];
 
 /// What a worker finds.
@@ -135,6 +153,57 @@ fn descend(mut inside: Inside) -> u8 {
     let frame = inside.frames().encode(1, 0, &answer);
     if frame.and_then(|frame| inside.frames().send(&frame, None)).is_err() {
         return 8;
+    }
+    let _ = inside.frames().receive(None);
+    0
+}
+
+/// Looks for the bytes that it is sent in everything that it was started with.
+fn search(mut inside: Inside) -> u8 {
+    let Ok(needle) = inside.frames().receive(None) else { return 1 };
+    let found = raw::search(needle.payload());
+    let frame = inside.frames().encode(1, 0, &found);
+    frame.and_then(|frame| inside.frames().send(&frame, None)).map_or(1, |()| 0)
+}
+
+/// Executes its grant, with arguments that are none: what the kernel makes of that.
+fn execute(mut inside: Inside) -> u8 {
+    let Ok(program) = inside.grant::<File>("program") else { return 9 };
+    let frame = inside.frames().encode(1, 0, &raw::execute(program.as_raw_fd()));
+    frame.and_then(|frame| inside.frames().send(&frame, None)).map_or(1, |()| 0)
+}
+
+/// Sends descriptors that nobody receives, as many as go at once; says so by closing its grant.
+fn clog(mut inside: Inside) -> u8 {
+    let Ok(done) = inside.grant::<File>("done") else { return 9 };
+    let mut frames = inside.into_frames();
+    loop {
+        let descriptors: Option<Vec<_>> = (0..60).map(|_| raw::copy_of_input()).collect();
+        let Some(descriptors) = descriptors else { return 2 };
+        let frame = Frame::new(0, 0, b"", descriptors);
+        if !matches!(frame.and_then(|frame| frames.try_send(&frame)), Ok(true)) {
+            break;
+        }
+    }
+    let _ = (&done).write_all(b".");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Leaves many processes behind, all of which end, and stays.
+fn orphans(mut inside: Inside) -> u8 {
+    let Ok(pipe) = inside.grant::<File>("pipe") else { return 9 };
+    for _ in 0..50 {
+        if raw::orphan() != 0 {
+            return 8;
+        }
+    }
+    // The last of them has closed its copy when the worker has.
+    drop(pipe);
+    let frame = inside.frames().encode(1, 0, &());
+    if frame.and_then(|frame| inside.frames().send(&frame, None)).is_err() {
+        return 7;
     }
     let _ = inside.frames().receive(None);
     0

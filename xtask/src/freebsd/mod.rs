@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use crate::{command, workspace::Workspace};
+use crate::{casper, command, workspace::Workspace};
 
 pub(crate) use build::build;
 pub(crate) use headers::check as headers;
@@ -36,7 +36,7 @@ const LINKER: &str = "CARGO_TARGET_X86_64_UNKNOWN_FREEBSD_LINKER";
 pub(crate) enum Action {
     /// Install the compiler, the linker and the headers (packages of Debian and of Python)
     Setup,
-    /// Hold our constants against FreeBSD's headers
+    /// Hold our constants and prototypes against FreeBSD's headers
     Headers,
     /// Run clippy on every target for FreeBSD
     Check,
@@ -55,7 +55,10 @@ pub(crate) enum Action {
 pub(crate) fn command(workspace: &Workspace, action: &Action) -> Result<()> {
     match action {
         Action::Setup => setup(workspace),
-        Action::Headers => headers(workspace),
+        Action::Headers => {
+            headers(workspace)?;
+            casper::prototypes(workspace)
+        }
         Action::Check => check(workspace, TARGET),
         Action::Build { out } => build(workspace, out),
     }
@@ -68,6 +71,16 @@ pub(crate) fn check(workspace: &Workspace, target: &str) -> Result<()> {
     let mut clippy = debian(workspace, "cargo-clippy")?;
     clippy.arg("clippy").args(selection(workspace, target));
     command::run(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// Compiles a C file for the oldest release that we support, and keeps nothing of it.
+pub(crate) fn compile(workspace: &Workspace, source: &Path) -> Result<()> {
+    let directory = directory(workspace);
+    let mut compiler = Command::new(setup::zig_package(&directory)?.join("zig"));
+    compiler.env("ZIG_GLOBAL_CACHE_DIR", directory.join("zig-cache"));
+    compiler.args(["cc", "-target", ZIG_TARGET, "-std=gnu11", "-Wall", "-Wextra", "-Werror"]);
+    compiler.arg("-c").arg(source).arg("-o").arg(directory.join("compiled.o"));
+    command::run(&mut compiler)
 }
 
 /// Where all of it is.

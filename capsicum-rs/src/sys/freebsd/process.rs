@@ -42,6 +42,15 @@ pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
     run(child)
 }
 
+/// The same, in a copy that has closed its descriptors from `first` on.
+pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Child, Error> {
+    fork(move || {
+        // SAFETY: takes no pointers. Nothing in the copy uses them: `child` is told of none.
+        unsafe { libc::closefrom(first) };
+        child()
+    })
+}
+
 /// pdfork(2): the descriptor of the copy, and `None` in the copy. Not `PD_DAEMON`: the copy ends
 /// with its descriptor.
 fn pdfork() -> io::Result<Option<OwnedFd>> {

@@ -1,5 +1,6 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the Linux backend.
 
+pub(super) mod copies;
 pub(super) mod mounts;
 pub(super) mod notify;
 pub(super) mod privilege;

@@ -3,7 +3,7 @@
 use std::{
     io,
     os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::process::ExitStatusExt,
     },
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,7 +13,8 @@ use std::{
 };
 
 use super::{
-    call, open,
+    call::{self, copies},
+    open,
     probe::{self, Filters},
 };
 use crate::Error;
@@ -61,11 +62,15 @@ pub(super) fn numbered(status: &str, own: u32) -> bool {
 /// What a panic exits with, as the standard library's main does.
 const PANICKED: u8 = 101;
 
-pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
-    let threads = open::threads()?;
-    if threads > 1 {
-        return Err(Error::Threaded { threads, what: "fork" });
+fn one_thread() -> Result<(), Error> {
+    match open::threads()? {
+        0 | 1 => Ok(()),
+        threads => Err(Error::Threaded { threads, what: "fork" }),
     }
+}
+
+pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
+    one_thread()?;
     // Capability mode has no ids to open: there the descriptor comes with the child, which skips
     // the C library's own bookkeeping of forks.
     let (pid, pidfd) = if probe::filters() == Filters::Capability {
@@ -74,14 +79,42 @@ pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
         (call::fork().map_err(|error| Error::system("fork", error))?, None)
     };
     if pid == 0 {
-        call::exit(catch_unwind(AssertUnwindSafe(child)).unwrap_or(PANICKED));
+        run(child);
     }
     let pidfd = match pidfd {
         Some(pidfd) => pidfd,
-        // Nobody else waits for the child, so that the id is still its own.
-        None => call::pidfd_open(pid).map_err(|error| Error::system("pidfd_open", error))?,
+        None => open_child(pid)?,
     };
     Ok(Child { pidfd, pid: pid.cast_unsigned() })
+}
+
+pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Child, Error> {
+    one_thread()?;
+    let copied = if probe::filters() == Filters::Capability {
+        None
+    } else {
+        let forked = copies::fork_below(first, PANICKED);
+        forked.map_err(|error| Error::system("clone(CLONE_FILES)", error))?
+    };
+    let Some(pid) = copied else {
+        let closed = move || if copies::close_from(first).is_ok() { child() } else { PANICKED };
+        let Child { pidfd, pid } = fork(closed)?;
+        return Ok(Child { pidfd: copies::moved_above(pidfd, first), pid });
+    };
+    if pid == 0 {
+        run(child);
+    }
+    Ok(Child { pidfd: copies::moved_above(open_child(pid)?, first), pid: pid.cast_unsigned() })
+}
+
+/// In the child.
+fn run(child: impl FnOnce() -> u8) -> ! {
+    call::exit(catch_unwind(AssertUnwindSafe(child)).unwrap_or(PANICKED))
+}
+
+/// Nobody else waits for the child, so that the id is still its own.
+fn open_child(pid: libc::pid_t) -> Result<OwnedFd, Error> {
+    call::pidfd_open(pid).map_err(|error| Error::system("pidfd_open", error))
 }
 
 /// `CLD_EXITED`, and whether a core was written, from waitid(2) to wait(2).

@@ -36,6 +36,17 @@ impl Drop for Driven {
     }
 }
 
+/// Ends the connection when its task ends, which may be with the runtime: nobody else receives.
+struct Ends(Weak<Connection>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.upgrade() {
+            connection.lock().die(Dead::Closed);
+        }
+    }
+}
+
 fn system(operation: &'static str) -> impl Fn(io::Error) -> Error {
     move |source| Error::System { operation, source }
 }
@@ -58,6 +69,7 @@ impl Driven {
         let (weak, ready) = (Arc::downgrade(&connection), Arc::clone(&socket));
         let driver = runtime.spawn(async move {
             let mut receiver = receiver;
+            let _ends = Ends(Weak::clone(&weak));
             poll_fn(|context| drive(&weak, &mut receiver, &ready, context)).await;
         });
         Ok(Self { connection, socket, driver: driver.abort_handle() })
@@ -157,7 +169,10 @@ fn drive(
             Ok(Some(frame)) => Ok(frame),
             Err(error) => Err(error),
         };
-        if connection.lock().received(received) {
+        let mut state = connection.lock();
+        let close = state.received(received);
+        drop(connection.tell(state));
+        if close {
             receiver.close();
             return Poll::Ready(());
         }

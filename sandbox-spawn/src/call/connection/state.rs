@@ -52,6 +52,8 @@ pub(super) struct State {
     /// Who waits to send.
     pub(super) senders: VecDeque<Waiter>,
     pub(super) dead: Option<Dead>,
+    /// Why it is dead, where callers do not learn that: to be told once the lock is free.
+    pub(super) untold: Option<Error>,
     /// Bytes sent and received.
     pub(super) bytes: u64,
     /// The task that receives, where it is one: with futures.
@@ -72,6 +74,7 @@ impl State {
             owed: VecDeque::new(),
             senders: VecDeque::new(),
             dead: None,
+            untold: None,
             bytes: 0,
             driver: None,
         }
@@ -148,7 +151,7 @@ impl State {
             }
             Err(error) => {
                 if !matches!(error, Error::Closed) {
-                    tracing::warn!(%error, "a connection to a worker is given up");
+                    self.untold = Some(error);
                 }
                 self.die(Dead::Closed);
                 true

@@ -44,12 +44,29 @@ const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const FORKS: &[c_long] = &[];
 
+const GROUPS: [c_long; 2] = [libc::SYS_setsid, libc::SYS_setpgid];
+const CREDENTIALS: [c_long; 8] = [
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+];
+const EXECUTIONS: [c_long; 2] = [libc::SYS_execve, libc::SYS_execveat];
+
 /// The program. Refused are:
 ///
+/// - what changes credentials, upon which the kernel forgets the signal at the parent's death;
 /// - prctl(2) `PR_SET_DUMPABLE`, and `PR_SET_PDEATHSIG` of another signal than `SIGKILL`;
 /// - setsid(2) and setpgid(2): the group of a worker is how its descendants are found;
 /// - unless it may start processes, clone(2) of anything but a thread, fork(2) and vfork(2).
-///   clone3(2), whose flags are in memory, is refused by the first filter.
+///   clone3(2), whose flags are in memory, is refused by the first filter;
+/// - then also execve(2) and execveat(2). A thread that executes something becomes the first one, and
+///   has no signal at the parent's death; and what was executed is dumpable. Where processes may be
+///   started there is a guard.
 fn program(processes: bool) -> Vec<sock_filter> {
     let mut program = vec![
         instruction(LOAD, NUMBER),
@@ -63,7 +80,8 @@ fn program(processes: bool) -> Vec<sock_filter> {
         instruction(RETURN, ALLOW),
     ];
     let forks: &[c_long] = if processes { &[] } else { FORKS };
-    for call in [libc::SYS_setsid, libc::SYS_setpgid].iter().chain(forks) {
+    let executions: &[c_long] = if processes { &[] } else { &EXECUTIONS };
+    for call in GROUPS.iter().chain(&CREDENTIALS).chain(forks).chain(executions) {
         program.push(compare(EQUAL, number(*call), 0, 1));
         program.push(instruction(RETURN, REFUSE));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,9 @@ pub(super) fn number(limit: libc::rlim_t) -> u64 {
 
 /// What fork(2) in a worker fails with.
 pub(crate) const LIMIT_OF_FORKS: i32 = libc::EPERM;
+
+/// What capability mode answers where a right is missing.
+pub(crate) const NOT_CAPABLE: i32 = 135;
 
 /// What else the kernel says of a worker.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +121,65 @@ fn children(pid: &str) -> Vec<String> {
     lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// Sets how many descriptors the children of this process may have.
+pub(crate) fn limit_descriptors_of_keepers(most: u64) -> Result<(), String> {
+    for child in children("self") {
+        let pid = child.parse().map_err(|_| format!("the process {child}"))?;
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the kernel reads the structure, and writes none.
+        let set = unsafe {
+            libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut())
+        };
+        if set < 0 {
+            return Err(io::Error::last_os_error().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What execve(2) and execveat(2) of a descriptor fail with, where the arguments are none.
+pub(crate) fn execute(fd: i32) -> [i32; 2] {
+    let (nothing, nowhere) = (c"".as_ptr(), 8_usize);
+    // SAFETY: the kernel finds that there is nothing at the place of the arguments, or refuses.
+    unsafe {
+        [
+            failed(libc::syscall(libc::SYS_execve, c"/".as_ptr(), nowhere, nowhere)),
+            failed(libc::syscall(
+                libc::SYS_execveat,
+                fd,
+                nothing,
+                nowhere,
+                nowhere,
+                libc::AT_EMPTY_PATH,
+            )),
+        ]
+    }
+}
+
+/// How many bytes of the heap were searched, and how often this was there, each byte of which is
+/// turned over so that it is not found itself.
+pub(crate) fn search(needle: &[u8]) -> (usize, usize) {
+    let Ok((_reader, writer)) = io::pipe() else { return (0, 0) };
+    // SAFETY: without a change it tells where the heap ends.
+    let end = unsafe { libc::sbrk(0) }.addr();
+    let mut begin = end & !4095;
+    loop {
+        let below = std::ptr::with_exposed_provenance::<libc::c_void>(begin - 4096);
+        // SAFETY: the kernel reads a byte there, or says that there is nothing.
+        if unsafe { libc::write(writer.as_raw_fd(), below, 1) } != 1 {
+            break;
+        }
+        begin -= 4096;
+    }
+    let at = std::ptr::with_exposed_provenance::<u8>(begin);
+    // SAFETY: the kernel has read of each page; what is not initialised is read as it is.
+    let byte = |offset: usize| unsafe { at.add(offset).read_volatile() };
+    let places = (0..(end - begin).saturating_sub(needle.len()))
+        .filter(|place| (0..needle.len()).all(|next| byte(place + next) == !needle[next]))
+        .count();
+    (end - begin, places)
+}
+
 /// Nothing is left but the zygote, and of it nothing.
 pub(crate) fn no_grandchildren() -> Result<(), String> {
     let own = children("self");
@@ -150,6 +213,25 @@ pub(crate) fn workers_have_no_capabilities() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The descendants that have so many children.
+pub(crate) fn parents_of(count: usize) -> Vec<i32> {
+    let (mut found, mut next) = (Vec::new(), children("self"));
+    while let Some(pid) = next.pop() {
+        let own = children(&pid);
+        if own.len() == count {
+            found.extend(pid.parse::<i32>());
+        }
+        next.extend(own);
+    }
+    found
+}
+
+/// How many processes the guards have as children, zombies among them.
+pub(crate) fn processes_of_guards() -> usize {
+    let guards: Vec<String> = children("self").iter().flat_map(|keeper| children(keeper)).collect();
+    guards.iter().map(|guard| children(guard).len()).sum()
 }
 
 /// Kills every child of this process: the keepers.

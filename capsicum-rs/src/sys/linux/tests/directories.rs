@@ -5,7 +5,7 @@ use super::*;
 /// The calls by path from the directory in an argument: name, arguments, rights.
 fn unseen() -> Vec<(&'static str, Vec<u64>, Rights)> {
     let path = libc::O_PATH.cast_unsigned().into();
-    vec![
+    let mut calls = vec![
         ("newfstatat", vec![3, POINTER, POINTER, 0], Rights::FSTATAT),
         ("statx", vec![3, POINTER, 0, 0, POINTER], Rights::FSTATAT),
         ("faccessat", vec![3, POINTER, 4], Rights::FSTATAT),
@@ -16,7 +16,11 @@ fn unseen() -> Vec<(&'static str, Vec<u64>, Rights)> {
         ("fchownat", vec![3, POINTER, 1, 1, 0], Rights::FCHOWNAT),
         ("utimensat", vec![3, POINTER, POINTER, 0], Rights::FUTIMESAT),
         ("openat", vec![3, POINTER, path], Rights::LOOKUP | Rights::READ),
-    ]
+    ];
+    if cfg!(target_arch = "x86_64") {
+        calls.push(("futimesat", vec![3, POINTER, POINTER], Rights::FUTIMESAT));
+    }
+    calls
 }
 
 fn rooted(rights: Rights) -> Policy {
@@ -90,6 +94,11 @@ fn a_path_that_may_be_empty_needs_that_it_reaches_nothing() {
         expect(&policy, "newfstatat", &stat, GLOBAL);
         expect(&policy, "statx", &statx, MISSING);
     }
+    // That says nothing of paths that are not.
+    let mut policy = rooted(Rights::FSTAT);
+    policy.statable = true;
+    expect(&policy, "newfstatat", &[3, POINTER, POINTER, 0], INCAPABLE);
+    expect(&policy, "statx", &[3, POINTER, 0, 0, POINTER], INCAPABLE);
     let mut policy = rooted(Rights::LOOKUP);
     policy.statable = true;
     expect(&policy, "newfstatat", &stat, INCAPABLE);

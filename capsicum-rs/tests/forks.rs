@@ -1,0 +1,174 @@
+//! Copies of a process that have a part of its descriptors.
+//!
+//! A main function of its own: only a process with one thread can be forked. The last line is
+//! `N passed, N failed, N skipped`.
+
+use std::{
+    fs::File,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use capsicum_rs::ProcessDescriptor;
+
+const FIRST: RawFd = 40;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+type Outcome = Result<(), String>;
+type Test = (&'static str, fn() -> Outcome);
+
+fn main() -> ExitCode {
+    let tests: [Test; 6] = [
+        ("a_copy_has_the_descriptors_below_and_no_others", others_are_left_out),
+        ("what_the_caller_closes_next_the_copy_has", the_copy_is_apart),
+        ("what_the_copy_closes_the_caller_has", the_caller_is_apart),
+        ("a_copy_can_start_threads_and_processes", the_copy_is_a_process),
+        ("a_copy_that_is_killed_is_seen_to_have_ended", the_copy_ends),
+        ("copies_leave_no_descriptors_behind", nothing_is_left),
+    ];
+    let (mut passed, mut failed) = (0, 0);
+    for (name, test) in tests {
+        match test() {
+            Ok(()) => {
+                println!("test {name} ... ok");
+                passed += 1;
+            }
+            Err(why) => {
+                println!("test {name} ... FAILED\n    {why}");
+                failed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed, 0 skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn ensure(what: bool, otherwise: impl Into<String>) -> Outcome {
+    if what { Ok(()) } else { Err(otherwise.into()) }
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: the command takes no argument.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+fn open_numbers() -> Vec<RawFd> {
+    (0..1024).filter(|number| is_open(*number)).collect()
+}
+
+/// /dev/null at this number or above.
+fn null_above(least: RawFd) -> Result<OwnedFd, String> {
+    let null = File::open("/dev/null").map_err(text)?;
+    // SAFETY: the command takes an integer, and what it makes is nobody else's.
+    unsafe {
+        let copy = libc::fcntl(null.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        ensure(copy >= least, "no copy of /dev/null")?;
+        Ok(std::os::fd::FromRawFd::from_raw_fd(copy))
+    }
+}
+
+/// The status of a copy that does this.
+fn status_of(child: impl FnOnce() -> u8) -> Result<Option<i32>, String> {
+    let mut child = ProcessDescriptor::fork_below(FIRST, child).map_err(text)?;
+    let status = child.wait_timeout(DEADLINE).map_err(text)?;
+    Ok(status.ok_or("it still runs")?.code())
+}
+
+fn others_are_left_out() -> Outcome {
+    let low = File::open("/dev/null").map_err(text)?;
+    let high: Vec<OwnedFd> = (0..200).map(|_| null_above(FIRST)).collect::<Result<_, _>>()?;
+    let before = open_numbers();
+    let wanted: Vec<RawFd> = before.iter().copied().filter(|number| *number < FIRST).collect();
+    ensure(wanted.contains(&low.as_raw_fd()) && before.len() >= wanted.len() + 200, "the setting")?;
+    let status = status_of(|| u8::from(open_numbers() != wanted))?;
+    ensure(status == Some(0), format!("it has others: {status:?}"))?;
+    ensure(open_numbers() == before, "the caller has others than before")?;
+    drop(high);
+    Ok(())
+}
+
+fn the_copy_is_apart() -> Outcome {
+    for _ in 0..200 {
+        let file = File::open("/dev/zero").map_err(text)?;
+        let mut child = ProcessDescriptor::fork_below(FIRST, move || {
+            let mut byte = [1];
+            u8::from(std::io::Read::read_exact(&mut &file, &mut byte).is_err() || byte != [0])
+        })
+        .map_err(text)?;
+        // The caller's copy went with the closure; its number is used again at once.
+        let _other = File::open("/dev/null").map_err(text)?;
+        let status = child.wait_timeout(DEADLINE).map_err(text)?.ok_or("it still runs")?;
+        ensure(status.code() == Some(0), format!("the file was not there: {status}"))?;
+    }
+    Ok(())
+}
+
+fn the_caller_is_apart() -> Outcome {
+    let before = open_numbers();
+    let status = status_of(|| {
+        for number in 0..FIRST {
+            // SAFETY: the copy uses none of them any more.
+            unsafe { libc::close(number) };
+        }
+        0
+    })?;
+    ensure(status == Some(0), format!("it failed: {status:?}"))?;
+    ensure(open_numbers() == before, "the caller's were closed")
+}
+
+fn the_copy_is_a_process() -> Outcome {
+    let status = status_of(|| {
+        let thread = thread::spawn(|| 3_u8);
+        let Ok(three) = thread.join() else { return 1 };
+        // SAFETY: takes no pointers; the copy of the copy ends at once.
+        let grandchild = unsafe { libc::fork() };
+        if grandchild == 0 {
+            // SAFETY: it returns to nobody.
+            unsafe { libc::_exit(4) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is what waitpid writes.
+        let waited = unsafe { libc::waitpid(grandchild, &raw mut status, 0) };
+        if waited != grandchild || libc::WEXITSTATUS(status) != 4 {
+            return 2;
+        }
+        // The C library goes by its own idea of the thread's id here.
+        // SAFETY: takes no pointers.
+        if unsafe { libc::pthread_kill(libc::pthread_self(), 0) } != 0 {
+            return 5;
+        }
+        three
+    })?;
+    ensure(status == Some(3), format!("{status:?}"))?;
+    let mut child = ProcessDescriptor::fork_below(FIRST, || std::process::abort()).map_err(text)?;
+    let status = child.wait_timeout(DEADLINE).map_err(text)?.ok_or("it still runs")?;
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    ensure(signal == Some(libc::SIGABRT), format!("abort(3) came to {status}"))
+}
+
+fn the_copy_ends() -> Outcome {
+    let started = Instant::now();
+    let mut child = ProcessDescriptor::fork_below(FIRST, || {
+        loop {
+            thread::park();
+        }
+    })
+    .map_err(text)?;
+    child.kill(libc::SIGKILL).map_err(text)?;
+    let status = child.wait_timeout(DEADLINE).map_err(text)?.ok_or("it still runs")?;
+    ensure(status.code().is_none() && started.elapsed() < DEADLINE, format!("{status}"))
+}
+
+fn nothing_is_left() -> Outcome {
+    let before = open_numbers();
+    for _ in 0..100 {
+        status_of(|| 0)?;
+    }
+    ensure(open_numbers() == before, format!("{:?}, before {before:?}", open_numbers()))
+}

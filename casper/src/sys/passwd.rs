@@ -1,0 +1,140 @@
+//! getpwnam_r(3), getpwuid_r(3) and getpwent(3).
+//!
+//! By hand rather than by a crate: `nix` has the first two only, and `uzers` enumerates without the
+//! lock that threads need.
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    io, iter,
+    mem::MaybeUninit,
+    ptr,
+    sync::{Mutex, PoisonError},
+};
+
+/// An entry of the user database, in the bytes that it has there. What a system does not have is
+/// empty, or 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: Vec<u8>,
+    pub(crate) password: Vec<u8>,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) gecos: Vec<u8>,
+    pub(crate) home: Vec<u8>,
+    pub(crate) shell: Vec<u8>,
+    pub(crate) class: Vec<u8>,
+    pub(crate) change: i64,
+    pub(crate) expire: i64,
+}
+
+/// Bytes of the strings of an entry: first, and at most.
+const ROOM: usize = 1 << 10;
+const MOST_ROOM: usize = 32 << 10;
+
+/// A string of an entry's.
+///
+/// # Safety
+///
+/// It is null or a C string.
+pub(super) unsafe fn bytes(string: *const c_char) -> Vec<u8> {
+    if string.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: says the caller.
+    unsafe { CStr::from_ptr(string) }.to_bytes().to_vec()
+}
+
+/// What the database has filled in.
+///
+/// # Safety
+///
+/// Its strings are null or C strings.
+unsafe fn entry(passwd: &libc::passwd) -> Entry {
+    // SAFETY: says the caller.
+    unsafe {
+        let entry = Entry {
+            name: bytes(passwd.pw_name),
+            password: bytes(passwd.pw_passwd),
+            uid: passwd.pw_uid,
+            gid: passwd.pw_gid,
+            gecos: bytes(passwd.pw_gecos),
+            home: bytes(passwd.pw_dir),
+            shell: bytes(passwd.pw_shell),
+            ..Entry::default()
+        };
+        super::more_of_entry(entry, passwd)
+    }
+}
+
+/// Looks up with more and more room for the strings.
+fn look_up(
+    mut call: impl FnMut(*mut libc::passwd, &mut [c_char], *mut *mut libc::passwd) -> c_int,
+) -> io::Result<Option<Entry>> {
+    let mut room = ROOM;
+    loop {
+        let mut strings = vec![0; room];
+        let mut passwd = MaybeUninit::<libc::passwd>::zeroed();
+        let mut found = ptr::null_mut();
+        match call(passwd.as_mut_ptr(), &mut strings, &raw mut found) {
+            0 if found.is_null() => return Ok(None),
+            // SAFETY: it was found, so that it is filled in, with strings that are in `strings`.
+            0 => return Ok(Some(unsafe { entry(&passwd.assume_init()) })),
+            libc::ERANGE if room < MOST_ROOM => room *= 2,
+            // How some name services say that there is none: getpwnam(3).
+            libc::ENOENT | libc::ESRCH => return Ok(None),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// getpwnam_r(3)
+pub(crate) fn entry_by_name(name: &CString) -> io::Result<Option<Entry>> {
+    look_up(|passwd, strings, found| {
+        // SAFETY: the name is a C string, and there is room as stated.
+        unsafe {
+            libc::getpwnam_r(name.as_ptr(), passwd, strings.as_mut_ptr(), strings.len(), found)
+        }
+    })
+}
+
+/// getpwuid_r(3)
+pub(crate) fn entry_by_uid(uid: u32) -> io::Result<Option<Entry>> {
+    look_up(|passwd, strings, found| {
+        // SAFETY: there is room as stated.
+        unsafe { libc::getpwuid_r(uid, passwd, strings.as_mut_ptr(), strings.len(), found) }
+    })
+}
+
+/// The place in the database is the process's.
+static PLACE: Mutex<()> = Mutex::new(());
+
+/// getpwent(3): the entries from this one on that `take` does not refuse.
+pub(crate) fn entries(from: u64, mut take: impl FnMut(u64, Entry) -> bool) -> io::Result<()> {
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: only this function uses the place, and holds the lock.
+    unsafe { libc::setpwent() };
+    let next = || {
+        super::clear_errno();
+        // SAFETY: as above.
+        let found = unsafe { libc::getpwent() };
+        // SAFETY: it is null, or filled in until the next call.
+        (!found.is_null()).then(|| unsafe { entry(&*found) })
+    };
+    let mut ended = false;
+    for (index, entry) in (0..).zip(iter::from_fn(next)) {
+        if index >= from && !take(index, entry) {
+            ended = true;
+            break;
+        }
+    }
+    let error = io::Error::last_os_error();
+    // SAFETY: as above.
+    unsafe { libc::endpwent() };
+    match error.raw_os_error() {
+        // Some name services say so at the end.
+        None | Some(0 | libc::ENOENT | libc::ESRCH) => Ok(()),
+        Some(_) if ended => Ok(()),
+        Some(_) => Err(error),
+    }
+}
