@@ -7,11 +7,11 @@ use casper::{
     Casper, Dns, Error, Limits,
     dns::{DnsLimits, Families, Flags, Hints, Kind, NameFlags, Types},
 };
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::prelude::*;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
-    hostile, worker,
+    hostile, model, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -26,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     case("dns_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Dns>(casper, "dns")
     }),
-    case("dns_obeys_the_model_of_its_limits", model),
+    case("dns_obeys_the_model_of_its_limits", limited_at_random),
     case("dns_does_not_widen", hostile::widening::<Dns>),
     case("dns_survives_mutated_frames", hostile::mutated_frames::<Dns>),
     case("dns_has_room_for_so_many_connections", hostile::many_connections::<Dns>),
@@ -276,10 +276,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn model(casper: &Casper) -> Outcome {
+fn limited_at_random(casper: &Casper) -> Outcome {
     let service: Dns = casper.open().map_err(text)?;
     let service = service.within(LONG);
-    let mut runner = TestRunner::deterministic();
+    let mut runner = model::runner();
     runner
         .run(&prop::collection::vec(step(), 1..24), |steps| {
             let mut client = clone(&service)?;
@@ -328,5 +328,5 @@ fn model(casper: &Casper) -> Outcome {
 }
 
 fn clone(dns: &Dns) -> Result<Dns, TestCaseError> {
-    hostile::patient(|| dns.try_clone()).map_err(|error| TestCaseError::fail(error.to_string()))
+    model::again(|| dns.try_clone())
 }

@@ -255,17 +255,6 @@ pub(crate) fn widening<T: Tested>(casper: &Casper) -> Outcome {
     before.ask().map_err(text)
 }
 
-/// Tries again while connections of cases before are not gone yet.
-pub(crate) fn patient<T>(mut clone: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let deadline = Instant::now() + LONG;
-    loop {
-        match clone() {
-            Err(Error::Busy { .. }) if Instant::now() < deadline => thread::yield_now(),
-            other => return other,
-        }
-    }
-}
-
 /// Its process is held by a filter, has no capabilities and no way to get any, and is not root.
 pub(crate) fn held<T: Tested>(casper: &Casper) -> Outcome {
     let service: T = casper.open().map_err(text)?;

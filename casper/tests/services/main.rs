@@ -13,6 +13,7 @@ mod model;
 mod net;
 mod netdb;
 mod pwd;
+mod server;
 mod sysctl;
 mod worker;
 
@@ -117,6 +118,7 @@ fn one(name: &str) -> ExitCode {
         .ok_or_else(|| "there is no such case".to_owned())
         .and_then(|case| {
             harness::before_init()?;
+            server::scene(name)?;
             sandbox_spawn::init(WORKERS).map_err(text)?;
             (case.body)(&Casper::start().map_err(text)?)
         });

@@ -19,12 +19,12 @@ use casper::{
     Casper, Error, Limits, Net,
     net::{Endpoint, Families, Flags, Found, Hints, Kind, NameFlags, NetLimits},
 };
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::prelude::*;
 use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
-    hostile, worker,
+    hostile, model, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -40,7 +40,7 @@ pub(crate) const CASES: &[Case] = &[
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
     }),
-    case("net_obeys_the_model_of_its_limits", model),
+    case("net_obeys_the_model_of_its_limits", limited_at_random),
     case("net_does_not_widen", hostile::widening::<Net>),
     case("net_survives_mutated_frames", hostile::mutated_frames::<Net>),
     case("net_has_room_for_so_many_connections", hostile::many_connections::<Net>),
@@ -690,9 +690,9 @@ fn take(client: &mut Net, step: &Step) -> Result<Result<(), Error>, TestCaseErro
     })
 }
 
-fn model(casper: &Casper) -> Outcome {
+fn limited_at_random(casper: &Casper) -> Outcome {
     let service = open(casper)?;
-    let mut runner = TestRunner::deterministic();
+    let mut runner = model::runner();
     runner
         .run(&prop::collection::vec(step(), 1..32), |steps| {
             let mut client = clone(&service)?;
@@ -709,5 +709,5 @@ fn model(casper: &Casper) -> Outcome {
 }
 
 fn clone(net: &Net) -> Result<Net, TestCaseError> {
-    hostile::patient(|| net.try_clone()).map_err(|error| TestCaseError::fail(error.to_string()))
+    model::again(|| net.try_clone())
 }

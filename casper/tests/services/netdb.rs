@@ -2,11 +2,11 @@
 
 use capsicum_channel::Frames;
 use casper::{Casper, Error, Limits, NetDb, netdb::NetDbLimits};
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::prelude::*;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
-    hostile, worker,
+    hostile, model, worker,
 };
 
 /// Where a host has no such databases, nothing can be found in them.
@@ -29,7 +29,7 @@ pub(crate) const CASES: &[Case] = &[
     case("netdb_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<NetDb>(casper, "netdb")
     }),
-    case("netdb_obeys_the_model_of_its_limits", model),
+    case("netdb_obeys_the_model_of_its_limits", limited_at_random),
     case("netdb_does_not_widen", hostile::widening::<NetDb>),
     case("netdb_survives_mutated_frames", hostile::mutated_frames::<NetDb>),
     case("netdb_has_room_for_so_many_connections", hostile::many_connections::<NetDb>),
@@ -219,10 +219,10 @@ fn limits_of(protocols: &Names, services: &Names) -> NetDbLimits {
     if services.is_none() { limits.all_services() } else { limits }
 }
 
-fn model(casper: &Casper) -> Outcome {
+fn limited_at_random(casper: &Casper) -> Outcome {
     let service: NetDb = casper.open().map_err(text)?;
     let service = service.within(LONG);
-    let mut runner = TestRunner::deterministic();
+    let mut runner = model::runner();
     runner
         .run(&prop::collection::vec(step(), 1..24), |steps| {
             let mut client = clone(&service)?;
@@ -261,5 +261,5 @@ fn model(casper: &Casper) -> Outcome {
 }
 
 fn clone(netdb: &NetDb) -> Result<NetDb, TestCaseError> {
-    hostile::patient(|| netdb.try_clone()).map_err(|error| TestCaseError::fail(error.to_string()))
+    model::again(|| netdb.try_clone())
 }
