@@ -143,15 +143,20 @@
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod ambient;
 mod casper;
 mod channel;
 mod client;
+pub mod dns;
 mod error;
 pub mod fileargs;
+pub mod net;
+pub mod netdb;
 mod provider;
 pub mod pwd;
 mod reach;
+mod resolver;
 mod service;
 mod sys;
 pub mod sysctl;
@@ -159,8 +164,11 @@ pub mod syslog;
 
 pub use casper::{Casper, Open, Opener, worker};
 pub use channel::{Channel, RIGHTS};
+pub use dns::Dns;
 pub use error::{Error, Failure};
 pub use fileargs::FileArgs;
+pub use net::Net;
+pub use netdb::NetDb;
 pub use pwd::Pwd;
 pub use service::{CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, Service};
 pub use sysctl::Sysctl;

@@ -42,3 +42,11 @@ pub(crate) const HAS_CLASSES: bool = true;
 pub(super) fn has_number(_user: u32) -> bool {
     true
 }
+
+/// A socket for a client, with these rights.
+pub(crate) fn handed(
+    socket: std::os::fd::OwnedFd,
+    rights: capsicum_rs::Rights,
+) -> capsicum_channel::Handle<std::os::fd::OwnedFd> {
+    capsicum_channel::Handle::limited(socket, rights)
+}

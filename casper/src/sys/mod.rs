@@ -5,8 +5,10 @@ mod files;
 mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
+mod netdb;
 mod passwd;
 mod posix;
+mod resolver;
 
 #[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::*;
@@ -14,5 +16,9 @@ pub(crate) use freebsd::*;
 pub(crate) use linux::*;
 
 pub(crate) use files::{descriptors_at_most, hung_up, memory, open, user, wait_again};
+pub(crate) use netdb::{
+    RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,
+};
 pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
 pub(crate) use posix::{LocalTime, as_ordinary_user, local_time, resolver_message};
+pub(crate) use resolver::{RawHints, Unresolved, getaddrinfo, getnameinfo};

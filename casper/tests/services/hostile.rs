@@ -256,3 +256,33 @@ pub(crate) fn widening<T: Tested>(casper: &Casper) -> Outcome {
     // What was cloned before keeps what it has.
     before.ask().map_err(text)
 }
+
+/// Its process is held by a filter, has no capabilities and no way to get any, and is not root.
+pub(crate) fn held<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    service.ask().map_err(text)?;
+    let processes = processes()?;
+    ensure!(processes.len() == 1, "its processes are {processes:?}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", processes[0])).map_err(text)?;
+    let line = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|values| values.split_whitespace().collect::<Vec<_>>())
+            .ok_or_else(|| format!("no {name} in {status}"))
+    };
+    ensure!(line("Seccomp:")? == ["2"], "{status}");
+    ensure!(line("NoNewPrivs:")? == ["1"], "{status}");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        ensure!(line(set)? == ["0000000000000000"], "{status}");
+    }
+    ensure!(!line("Uid:")?.contains(&"0") && !line("Gid:")?.contains(&"0"), "{status}");
+    ensure!(line("Groups:")?.iter().all(|group| *group != "0"), "{status}");
+    Ok(())
+}
+
+/// Where there is no procfs of Linux.
+pub(crate) fn no_procfs() -> Option<String> {
+    (!cfg!(target_os = "linux"))
+        .then(|| "what holds a process is told by Linux's procfs".to_owned())
+}

@@ -4,13 +4,17 @@
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
 //! The last line is `N passed, N failed, N skipped`.
 
+mod dns;
 mod fileargs;
 mod framework;
 mod harness;
 mod hostile;
 mod keeper;
 mod model;
+mod net;
+mod netdb;
 mod pwd;
+mod server;
 mod sysctl;
 mod syslog;
 mod worker;
@@ -27,6 +31,9 @@ use sandbox_spawn::Worker;
 
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
+    casper::worker::<casper::Dns>(),
+    casper::worker::<casper::Net>(),
+    casper::worker::<casper::NetDb>(),
     casper::worker::<casper::Pwd>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<casper::FileArgs>(),
@@ -37,8 +44,17 @@ const WORKERS: &[Worker] = &[
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] =
-    &[framework::CASES, pwd::CASES, sysctl::CASES, fileargs::CASES, syslog::CASES];
+const CASES: &[&[Case]] = &[
+    framework::CASES,
+    dns::CASES,
+    fileargs::CASES,
+    net::CASES,
+    netdb::CASES,
+    pwd::CASES,
+    server::CASES,
+    sysctl::CASES,
+    syslog::CASES,
+];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -109,6 +125,7 @@ fn one(name: &str) -> ExitCode {
         .ok_or_else(|| "there is no such case".to_owned())
         .and_then(|case| {
             harness::before_init()?;
+            server::scene(name)?;
             sandbox_spawn::init(WORKERS).map_err(text)?;
             (case.body)(&Casper::start().map_err(text)?)
         });

@@ -36,9 +36,7 @@ pub(crate) fn check<T: Tested, M: Clone + Debug, L: Clone + Debug, A: Clone + De
         1 => Just(Step::Clone),
         1 => Just(Step::Socket),
     ];
-    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    let random = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
-    let mut runner = TestRunner::new_with_rng(config, random);
+    let mut runner = runner();
     let cells = std::cell::RefCell::new((limit, narrows, ask));
     runner
         .run(&prop::collection::vec(step, 1..24), |steps| {
@@ -70,7 +68,7 @@ pub(crate) fn check<T: Tested, M: Clone + Debug, L: Clone + Debug, A: Clone + De
 }
 
 /// Connections that were closed are not gone at once.
-fn again<C>(connect: impl Fn() -> Result<C, Error>) -> Result<C, TestCaseError> {
+pub(crate) fn again<C>(connect: impl Fn() -> Result<C, Error>) -> Result<C, TestCaseError> {
     let deadline = Instant::now() + LONG;
     loop {
         match connect() {
@@ -78,4 +76,11 @@ fn again<C>(connect: impl Fn() -> Result<C, Error>) -> Result<C, TestCaseError> 
             other => return other.map_err(|error| TestCaseError::fail(error.to_string())),
         }
     }
+}
+
+/// The same in every run, of which nothing is kept.
+pub(crate) fn runner() -> TestRunner {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let random = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
+    TestRunner::new_with_rng(config, random)
 }

@@ -2,7 +2,7 @@
 
 use capsicum_channel::{Frames, Handle};
 use capsicum_rs::{Limits, Rights};
-use casper::{Casper, Error, Pwd, RIGHTS, Sysctl};
+use casper::{Casper, Dns, Error, Net, NetDb, Pwd, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
@@ -51,6 +51,9 @@ fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
         "fileargs" => Some(Box::new(fileargs::Args::from(frames))),
         "syslog" => Some(Box::new(syslog::Log::from(frames))),
+        "dns" => Some(Box::new(Dns::from(frames))),
+        "net" => Some(Box::new(Net::from(frames))),
+        "netdb" => Some(Box::new(NetDb::from(frames))),
         "keeper" => Some(Box::new(Keeper::from(frames))),
         _ => None,
     }

@@ -1,0 +1,155 @@
+//! The sockets that the service makes, and those that a client sends, which may be anything.
+
+use std::{
+    io,
+    net::{Shutdown, SocketAddr},
+    os::fd::OwnedFd,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use crate::Failure;
+
+/// How long connecting takes at most.
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
+
+/// How much longer a call that should not wait may do so.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// Bytes of the stack of a thread that only waits.
+const STACK: usize = 64 << 10;
+
+/// A socket of TCP or UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tcp,
+    Udp,
+}
+
+impl Transport {
+    fn socket(self, address: SocketAddr) -> io::Result<Socket> {
+        let (kind, protocol) = match self {
+            Self::Tcp => (Type::STREAM, Protocol::TCP),
+            Self::Udp => (Type::DGRAM, Protocol::UDP),
+        };
+        Socket::new(Domain::for_address(address), kind, Some(protocol))
+    }
+}
+
+/// A new socket that is connected.
+pub(super) fn connected(
+    transport: Transport,
+    address: SocketAddr,
+    time: Duration,
+) -> io::Result<OwnedFd> {
+    let socket = transport.socket(address)?;
+    match transport {
+        Transport::Tcp => connect_within(&socket, address, held(time))?,
+        Transport::Udp => socket.connect(&address.into())?,
+    }
+    Ok(socket.into())
+}
+
+/// A new socket that is bound, and listens if it is one of TCP. One of IPv6 is of that alone.
+pub(super) fn bound(transport: Transport, address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = transport.socket(address)?;
+    if address.is_ipv6() {
+        // Before the address, since the system holds it from then on.
+        socket.set_only_v6(!is_mapped(address))?;
+    }
+    if transport == Transport::Tcp {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    if transport == Transport::Tcp {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(socket.into())
+}
+
+fn is_mapped(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().to_canonical().is_ipv4()
+}
+
+fn held(time: Duration) -> Duration {
+    time.clamp(Duration::from_millis(1), LONGEST)
+}
+
+fn connect_within(socket: &Socket, address: SocketAddr, time: Duration) -> io::Result<()> {
+    socket.connect_timeout(&address.into(), time).map_err(|error| {
+        match (error.kind(), error.raw_os_error()) {
+            (io::ErrorKind::TimedOut, None) => io::Error::from_raw_os_error(libc::ETIMEDOUT),
+            _ => error,
+        }
+    })
+}
+
+/// Whether a socket that was sent is one of TCP or UDP that is not connected and does not listen.
+pub(super) fn check(socket: &OwnedFd) -> Result<Transport, Failure> {
+    let socket = SockRef::from(socket);
+    let wrong = || Failure::invalid("it is no socket of TCP or UDP");
+    // All of these fail at once, without a call to whatever is behind the descriptor, unless it is one.
+    let kind = socket.r#type().map_err(|_| wrong())?;
+    let protocol = socket.protocol().map_err(|_| wrong())?;
+    let family = socket.local_addr().map_err(|_| wrong())?.family();
+    let internet = [libc::AF_INET, libc::AF_INET6];
+    if !internet.into_iter().any(|known| i32::from(family) == known) {
+        return Err(wrong());
+    }
+    let transport = match (kind, protocol) {
+        (Type::STREAM, Some(Protocol::TCP)) => Transport::Tcp,
+        (Type::DGRAM, Some(Protocol::UDP)) => Transport::Udp,
+        _ => return Err(wrong()),
+    };
+    let listens = transport == Transport::Tcp && socket.is_listener().map_err(|_| wrong())?;
+    if listens || socket.peer_addr().is_ok() {
+        return Err(Failure::invalid("the socket is connected, or listens"));
+    }
+    Ok(transport)
+}
+
+/// connect(2) of a socket that was sent and checked: one that does not block has `EINPROGRESS`. One of which
+/// the time is up is shut down.
+///
+/// Whoever has sent it has it still, and may have it block again at any moment, so that the call waits as long
+/// as the options say which that one has set. Shutting it down from beside ends that too (on Linux; on FreeBSD
+/// the kernel's own time does).
+pub(super) fn connect(
+    socket: &OwnedFd,
+    transport: Transport,
+    address: SocketAddr,
+    time: Duration,
+) -> io::Result<()> {
+    let plain = SockRef::from(socket);
+    if transport == Transport::Udp || plain.nonblocking()? {
+        return plain.connect(&SockAddr::from(address));
+    }
+    let time = held(time);
+    let (done, ended) = mpsc::channel::<()>();
+    let guard = move || {
+        if ended.recv_timeout(time + GRACE) == Err(RecvTimeoutError::Timeout) {
+            let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+        }
+    };
+    let connected = thread::scope(|scope| {
+        thread::Builder::new().stack_size(STACK).spawn_scoped(scope, guard)?;
+        let connected = connect_within(&plain, address, time);
+        drop(done);
+        connected
+    });
+    if connected.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ETIMEDOUT)) {
+        let _ = plain.shutdown(Shutdown::Both);
+    }
+    connected
+}
+
+/// bind(2) of a socket that was sent and checked.
+pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    SockRef::from(socket).bind(&address.into())
+}
