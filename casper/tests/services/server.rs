@@ -79,7 +79,7 @@ mod network {
         // SAFETY: it is numbers and a name, all of which may be zero.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
         for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
-            *place = byte.cast_signed() as _;
+            *place = libc::c_char::from_ne_bytes([*byte]);
         }
         request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).map_err(text)?;
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").map_err(text)?;
