@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::Frames;
+use capsicum_channel::{Frame, Frames};
 use capsicum_rs::Rights;
 use casper::{
     Casper, Error, Limits, Net,
@@ -36,6 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     case("net_is_held_to_names", names),
     case("net_refuses_descriptors_that_are_no_sockets_of_its_kind", descriptors),
     case("net_is_not_stopped_by_a_connection_that_is_not_made", hanging),
+    Case { name: "net_is_not_stopped_by_floods_of_descriptors", body: floods, lacks: same_user },
     case("net_works_in_capability_mode", confined),
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
@@ -424,6 +425,43 @@ fn descriptors(casper: &Casper) -> Outcome {
     let after = held_descriptors(&net)?;
     ensure!(before == after, "{before:?} descriptors, then {after:?}");
     Ok(())
+}
+
+/// The kernel counts the descriptors on their way for each user: a client that is the same user as the service
+/// can keep it from sending any.
+fn same_user() -> Option<String> {
+    // SAFETY: it always succeeds.
+    let root = unsafe { libc::geteuid() } == 0;
+    (!root).then(|| "a client of the service's own user uses up what that may send".to_owned())
+}
+
+/// Clients that send as many descriptors as a frame holds, as fast as they can, on connections of their own.
+fn floods(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    let null = File::open("/dev/null").map_err(text)?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let Ok(mut socket) = net.to_frames() else { continue };
+                    for sequence in 0..4 {
+                        let many = (0..64).filter_map(|_| null.try_clone().ok().map(OwnedFd::from));
+                        let Ok(frame) = Frame::new(1, sequence, &[4], many.collect()) else {
+                            continue;
+                        };
+                        let _ = socket.send(&frame, Some(Instant::now() + LONG));
+                    }
+                }
+            });
+        }
+        let mut done = Ok(());
+        for _ in 0..300 {
+            done = done.and_then(|()| net.ask().map_err(text));
+        }
+        over.store(true, Ordering::Relaxed);
+        done
+    })
 }
 
 /// A listener to which connecting takes for ever: those that wait to be accepted are as many as can.
