@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+mod group;
 #[cfg(target_os = "linux")]
 mod linux;
 mod passwd;
@@ -12,5 +13,6 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
+pub(crate) use group::{GroupEntry, group_by_gid, group_by_name, groups};
 pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
 pub(crate) use posix::{as_ordinary_user, resolver_message};

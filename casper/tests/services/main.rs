@@ -5,6 +5,7 @@
 //! The last line is `N passed, N failed, N skipped`.
 
 mod framework;
+mod grp;
 mod harness;
 mod hostile;
 mod keeper;
@@ -25,6 +26,7 @@ use sandbox_spawn::Worker;
 
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
+    casper::worker::<casper::Grp>(),
     casper::worker::<casper::Pwd>(),
     casper::worker::<casper::Sysctl>(),
     casper::worker::<keeper::Keeper>(),
@@ -32,7 +34,7 @@ const WORKERS: &[Worker] = &[
 ];
 
 /// The cases of each service.
-const CASES: &[&[Case]] = &[framework::CASES, pwd::CASES, sysctl::CASES];
+const CASES: &[&[Case]] = &[framework::CASES, grp::CASES, pwd::CASES, sysctl::CASES];
 
 const CASE: &str = "CASPER_CASE";
 const DEADLINE: Duration = Duration::from_secs(120);
