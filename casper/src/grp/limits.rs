@@ -34,9 +34,9 @@ bitflags::bitflags! {
 
 /// Groups that are allowed by one or the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Allowed {
-    names: Vec<String>,
-    gids: Vec<u32>,
+pub(crate) struct Allowed {
+    pub(crate) names: Vec<String>,
+    pub(crate) gids: Vec<u32>,
 }
 
 /// What a channel may ask of the group database: by which commands, which fields, of which groups.
@@ -56,10 +56,10 @@ struct Allowed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct GrpLimits {
-    commands: Commands,
-    fields: Fields,
+    pub(crate) commands: Commands,
+    pub(crate) fields: Fields,
     /// `None`: all.
-    groups: Option<Allowed>,
+    pub(crate) groups: Option<Allowed>,
 }
 
 impl GrpLimits {

@@ -2,7 +2,7 @@
 
 mod limits;
 mod portable;
-mod service;
+pub(crate) mod service;
 
 use std::{collections::VecDeque, os::fd::AsFd, time::Duration};
 
@@ -143,4 +143,6 @@ impl Iterator for Groups<'_> {
     }
 }
 
-crate::client::client!(Grp, GrpLimits, (), service::Serving);
+crate::client::client!(Grp, GrpLimits, (), service::Serving, native: |libcasper, ()| {
+    libcasper.grp()
+});

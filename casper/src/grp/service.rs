@@ -73,13 +73,7 @@ fn shown(limits: &GrpLimits, entry: GroupEntry) -> Result<Option<Record>, Failur
     if !limits.allows_group(&entry.name, entry.gid) {
         return Ok(None);
     }
-    let shows = |field| limits.shows(field);
-    let record = Record {
-        name: shows(Fields::NAME).then_some(entry.name),
-        password: shows(Fields::PASSWORD).then_some(entry.password),
-        gid: shows(Fields::GID).then_some(entry.gid),
-        members: shows(Fields::MEMBERS).then_some(entry.members),
-    };
+    let record = record(limits, entry);
     if length(&record) > LARGEST {
         let failed = Failure::system(format!("a group of more than {LARGEST} bytes"));
         return Err(failed(io::Error::from_raw_os_error(libc::EFBIG)));
@@ -87,11 +81,30 @@ fn shown(limits: &GrpLimits, entry: GroupEntry) -> Result<Option<Record>, Failur
     Ok(Some(record))
 }
 
+/// The fields of an entry that the limits show.
+pub(crate) fn record(limits: &GrpLimits, entry: GroupEntry) -> Record {
+    let shows = |field| limits.shows(field);
+    Record {
+        name: shows(Fields::NAME).then_some(entry.name),
+        password: shows(Fields::PASSWORD).then_some(entry.password),
+        gid: shows(Fields::GID).then_some(entry.gid),
+        members: shows(Fields::MEMBERS).then_some(entry.members),
+    }
+}
+
 /// How many bytes it travels in, at most: each string has its length before it.
 fn length(record: &Record) -> usize {
     let Record { name, password, members, .. } = record;
     let strings = [name, password].into_iter().flatten().chain(members.iter().flatten());
     32 + strings.map(|string| string.len() + 4).sum::<usize>()
+}
+
+/// What can be a name.
+pub(crate) fn checked(name: String) -> Result<CString, Failure> {
+    if name.is_empty() || name.len() > LONGEST {
+        return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
+    }
+    CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))
 }
 
 impl Connection<Serving> {
@@ -106,10 +119,7 @@ impl Connection<Serving> {
 impl Requests for Connection<Serving> {
     fn by_name(&mut self, name: String) -> Result<Option<Record>, Failure> {
         self.check(Commands::NAME, "looking up groups by name")?;
-        if name.is_empty() || name.len() > LONGEST {
-            return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
-        }
-        let name = CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))?;
+        let name = checked(name)?;
         let found = sys::group_by_name(&name).map_err(Failure::system("getgrnam_r"))?;
         found.map_or(Ok(None), |entry| shown(self.limits(), entry))
     }

@@ -1,7 +1,11 @@
 //! What is FreeBSD's own.
 
+#[cfg(feature = "native")]
+pub(super) mod native;
 mod sysctl;
 
+#[cfg(feature = "native")]
+pub(crate) use sysctl::integer_bytes;
 pub(crate) use sysctl::{
     SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
     write_mib_integer, write_sysctl, write_sysctl_integer,

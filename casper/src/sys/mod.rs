@@ -1,5 +1,7 @@
 //! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
 
+#[cfg(not(all(target_os = "freebsd", feature = "native")))]
+mod absent;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 mod group;
@@ -8,6 +10,10 @@ mod linux;
 mod passwd;
 mod posix;
 
+#[cfg(not(all(target_os = "freebsd", feature = "native")))]
+pub(crate) use absent::Libcasper;
+#[cfg(all(target_os = "freebsd", feature = "native"))]
+pub(crate) use freebsd::native::Libcasper;
 #[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
