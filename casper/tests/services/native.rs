@@ -99,21 +99,25 @@ fn limits(casper: &Casper) -> Outcome {
 /// Each of some threads has the answers to its own questions, on one channel and on clones.
 fn threads(casper: &Casper) -> Outcome {
     let pwd: Pwd = casper.open().map_err(text)?;
-    let all = pwd.users().count();
-    let ask = |pwd: &Pwd| -> Outcome {
+    let grp: Grp = casper.open().map_err(text)?;
+    let all = (pwd.users().count(), grp.groups().count());
+    let ask = |pwd: &Pwd, grp: &Grp| -> Outcome {
         for _ in 0..50 {
             let (root, nobody) = (pwd.by_name("root").map_err(text)?, pwd.by_name("nobody"));
             ensure!(root.and_then(|user| user.uid) == Some(0), "another user's answer");
             let nobody = nobody.map_err(text)?.and_then(|user| user.uid);
             ensure!(nobody == Some(65_534), "another user's answer");
-            ensure!(pwd.users().count() == all, "the place in the database is not its own");
+            let wheel = grp.by_name("wheel").map_err(text)?.and_then(|group| group.gid);
+            ensure!(wheel == Some(0), "another group's answer");
+            let here = (pwd.users().count(), grp.groups().count());
+            ensure!(here == all, "the place in the database is not its own: {here:?} of {all:?}");
         }
         Ok(())
     };
-    let clones = [pwd.try_clone().map_err(text)?, pwd.try_clone().map_err(text)?];
+    let clone = (pwd.try_clone().map_err(text)?, grp.try_clone().map_err(text)?);
     std::thread::scope(|scope| {
-        let channels = [&pwd, &pwd, &clones[0], &clones[1]];
-        let threads = channels.map(|pwd| scope.spawn(move || ask(pwd)));
+        let channels = [(&pwd, &grp), (&pwd, &grp), (&clone.0, &clone.1), (&clone.0, &clone.1)];
+        let threads = channels.map(|(pwd, grp)| scope.spawn(move || ask(pwd, grp)));
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "it panicked")?)
     })
 }

@@ -76,11 +76,11 @@ impl Api for Shared<Channel, GrpLimits> {
 
     fn by_name(&self, name: &str) -> Result<Option<Group>, Error> {
         checked(name.to_owned()).map_err(|failure| Error::from_failure(NAME, failure))?;
-        self.ask(|channel, held| Ok(channel.by_name(name)?.map(|found| group(held, found))))
+        self.ask_in_turn(|channel, held| Ok(channel.by_name(name)?.map(|found| group(held, found))))
     }
 
     fn by_gid(&self, gid: u32) -> Result<Option<Group>, Error> {
-        self.ask(|channel, held| Ok(channel.by_id(gid)?.map(|found| group(held, found))))
+        self.ask_in_turn(|channel, held| Ok(channel.by_id(gid)?.map(|found| group(held, found))))
     }
 
     /// All at once: who came back for more would find the place somewhere else.

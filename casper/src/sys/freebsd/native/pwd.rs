@@ -80,11 +80,11 @@ impl Api for Shared<Channel, PwdLimits> {
 
     fn by_name(&self, name: &str) -> Result<Option<User>, Error> {
         checked(name.to_owned()).map_err(|failure| Error::from_failure(NAME, failure))?;
-        self.ask(|channel, held| Ok(channel.by_name(name)?.map(|found| user(held, found))))
+        self.ask_in_turn(|channel, held| Ok(channel.by_name(name)?.map(|found| user(held, found))))
     }
 
     fn by_uid(&self, uid: u32) -> Result<Option<User>, Error> {
-        self.ask(|channel, held| Ok(channel.by_id(uid)?.map(|found| user(held, found))))
+        self.ask_in_turn(|channel, held| Ok(channel.by_id(uid)?.map(|found| user(held, found))))
     }
 
     /// All at once: who came back for more would find the place somewhere else.

@@ -43,8 +43,8 @@ of! {
 pub(super) struct Shared<T, L> {
     state: Arc<Mutex<(T, L)>>,
     socket: RawFd,
-    /// Held while entries of a database are read one after another, of which there is one place in a
-    /// service's process: all clones have the same.
+    /// Held while a database is asked: there is one place in it for a service's process, which all clones
+    /// have, and which a lookup between two entries may move.
     place: Arc<Mutex<()>>,
 }
 
