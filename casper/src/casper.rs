@@ -1,10 +1,14 @@
 //! Opening services.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Mutex, time::Duration};
 
 use sandbox_spawn::Worker;
 
-use crate::{Error, provider::Provider};
+use crate::{
+    Error,
+    provider::{self, Provider},
+    sys::Libcasper,
+};
 
 /// Opens services: cap_init(3).
 ///
@@ -41,9 +45,57 @@ impl Casper {
         Ok(Self { provider: Provider::Portable })
     }
 
+    /// Starts FreeBSD's libcasper(3), with those of these services that it has: cap_init(3). The
+    /// libraries are loaded here, at run time, so that a program starts where they are absent.
+    ///
+    /// What is opened from it is a channel to a process of libcasper's. Programs choose in one line, and
+    /// are the same otherwise:
+    ///
+    /// ```
+    /// use casper::{Casper, Error, Pwd};
+    /// use sandbox_spawn::Worker;
+    ///
+    /// const WORKERS: &[Worker] = &[casper::worker::<Pwd>()];
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     sandbox_spawn::init(WORKERS)?;
+    ///     let casper = match Casper::native(WORKERS) {
+    ///         Err(Error::Unsupported { .. }) => Casper::start()?,
+    ///         native => native?,
+    ///     };
+    ///     let pwd: Pwd = casper.open()?;
+    ///     capsicum_rs::enter()?;
+    ///     assert!(pwd.by_name("root")?.is_some());
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// cap_init(3) forks: the new process has all descriptors and all memory of this one, so start it early.
+    /// A worker that is not a service of libcasper's is passed over, and opening it an error.
+    ///
+    /// # Where it differs
+    ///
+    /// - A request has no deadline: it waits for its answer as long as libcasper takes.
+    /// - A channel cannot be made a socket ([`to_frames`](crate::Pwd::to_frames)), and services of one's own
+    ///   cannot be opened.
+    /// - Limits that libcasper cannot hold are [`Error::Unsupported`], and the channel stays as it was.
+    /// - Only this value is [limited](Self::limit), and not the program.
+    ///
+    /// The [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/casper.md) has the whole list.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unsupported`], which names the library: it is absent or lacks a function, the system is not
+    ///   FreeBSD, or this crate was built without the feature `native`. Nothing was started.
+    /// - [`Error::NotStarted`]: the process is in capability mode already, or has threads.
+    pub fn native(services: &[Worker]) -> Result<Self, Error> {
+        let libcasper = Libcasper::start(services)?;
+        Ok(Self { provider: Provider::Native(Mutex::new(libcasper)) })
+    }
+
     /// Gives up opening all services but these, for good: cap_service_limit(3). It holds for the whole
     /// program, whoever asks, and for [workers](sandbox_spawn::start_only) that are no services too. Those
-    /// that are open stay.
+    /// that are open stay. From [`native`](Self::native) it holds for this value alone.
     ///
     /// Without it, code that takes over a program in capability mode from which services can be opened opens
     /// them without limits.
@@ -70,6 +122,9 @@ impl Casper {
     ///
     /// [`Error::NotStarted`], where there is nobody any more who could open any.
     pub fn limit(&self, services: &[Worker]) -> Result<(), Error> {
+        if let Provider::Native(libcasper) = &self.provider {
+            return provider::lock(libcasper).limit(services);
+        }
         let names: Vec<&str> = services.iter().map(Worker::name).collect();
         sandbox_spawn::start_only(&names)
             .map_err(|error| Error::NotStarted { reason: error.to_string() })

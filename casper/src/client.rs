@@ -30,8 +30,16 @@ macro_rules! framework {
 
 /// What a client has besides its own methods: its name, its limits, with what it is
 /// opened, and its service.
+///
+/// The last argument, `native: |libcasper, setup| …`, opens it from libcasper; without, libcasper is said
+/// not to be asked for it.
 macro_rules! client {
     ($client:ident, $limits:ty, $setup:ty, $serving:ty) => {
+        crate::client::client!($client, $limits, $setup, $serving, native: |_, _| {
+            Err(crate::provider::only_portable(<$serving as crate::Service>::NAME))
+        });
+    };
+    ($client:ident, $limits:ty, $setup:ty, $serving:ty, native: $native:expr) => {
         impl $client {
             /// Limits this channel to what `limits` allow, for good: cap_limit_set(3). Channels that were
             /// cloned from it before keep what they have.
@@ -48,7 +56,8 @@ macro_rules! client {
             ///
             /// # Errors
             ///
-            /// What became of the service.
+            /// What became of the service. Of a channel of libcasper's it is what this program has limited
+            /// it to, for which nobody is asked.
             pub fn limits(&self) -> Result<$limits, crate::Error> {
                 self.0.limits()
             }
@@ -69,13 +78,16 @@ macro_rules! client {
             ///
             /// # Errors
             ///
-            /// Those of [`Channel::to_frames`](crate::Channel::to_frames).
+            /// Those of [`Channel::to_frames`](crate::Channel::to_frames);
+            /// [`Error::Unsupported`](crate::Error::Unsupported) for a channel of libcasper's, on whose
+            /// socket messages of nv(9) travel.
             pub fn to_frames(&self) -> Result<capsicum_channel::Frames, crate::Error> {
                 self.0.to_frames()
             }
 
             /// The same channel, on which each request ends after this time at the latest. Without, it
-            /// takes as long as it takes.
+            /// takes as long as it takes; so it does in any case on a channel of libcasper's
+            /// ([`Casper::native`](crate::Casper::native)), which knows no deadlines.
             #[must_use]
             pub fn within(&self, time: std::time::Duration) -> Self {
                 Self(self.0.within(time))
@@ -93,6 +105,14 @@ macro_rules! client {
                         let channel =
                             <crate::Channel<$serving> as crate::Open>::open(opener, setup.into())?;
                         Ok(Self(Box::new(channel)))
+                    }
+                    crate::provider::Provider::Native(libcasper) => {
+                        let open: fn(
+                            &crate::sys::Libcasper,
+                            $setup,
+                        )
+                            -> Result<Box<dyn Api>, crate::Error> = $native;
+                        open(&crate::provider::lock(libcasper), setup).map(Self)
                     }
                 }
             }

@@ -50,6 +50,12 @@
 //! user and its limits of resources. Which service reaches what, says the
 //! [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/casper.md).
 //!
+//! # Providers
+//!
+//! [`Casper::start`] has services of this program's own. [`Casper::native`] has FreeBSD's libcasper(3), with
+//! the feature `native`, behind the same types; what it cannot do is [`Error::Unsupported`], apart from
+//! deadlines, of which it has none.
+//!
 //! # A service of one's own
 //!
 //! A trait with the attribute [`service`](sandbox_spawn::service) says what can be asked; [`Service`] says
@@ -151,6 +157,7 @@ mod client;
 pub mod dns;
 mod error;
 pub mod fileargs;
+pub mod grp;
 pub mod net;
 pub mod netdb;
 mod provider;
@@ -167,6 +174,7 @@ pub use channel::{Channel, RIGHTS};
 pub use dns::Dns;
 pub use error::{Error, Failure};
 pub use fileargs::FileArgs;
+pub use grp::Grp;
 pub use net::Net;
 pub use netdb::NetDb;
 pub use pwd::Pwd;

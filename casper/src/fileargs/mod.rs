@@ -30,7 +30,10 @@ pub use status::Status;
 
 use service::Serving;
 
-use crate::{Casper, Channel, Error, Open, Opener, provider::Provider};
+use crate::{
+    Casper, Channel, Error, Open, Opener,
+    provider::{Provider, only_portable},
+};
 
 /// A channel to the service `system.fileargs`.
 ///
@@ -232,6 +235,7 @@ impl Open for FileArgs {
                 let channel = <Channel<Serving> as Open>::open(opener, setup)?;
                 Ok(Self::new(Box::new(channel)))
             }
+            Provider::Native(_) => Err(only_portable(<Serving as crate::Service>::NAME)),
         }
     }
 }

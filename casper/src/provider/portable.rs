@@ -14,6 +14,7 @@ use sandbox_spawn::{
 use crate::{
     Channel, Error, Service,
     casper::{DEADLINE, Open, Opener},
+    provider::Provider,
     service::{self, CEILING},
 };
 
@@ -98,7 +99,15 @@ impl<S: Service> Open for Channel<S> {
 
     const WORKER: Worker = service::worker::<S>();
 
-    fn open(_: Opener<'_>, setup: S::Setup) -> Result<Self, Error> {
+    fn open(opener: Opener<'_>, setup: S::Setup) -> Result<Self, Error> {
+        if !matches!(opener.provider, Provider::Portable) {
+            return Err(Error::Unsupported {
+                service: S::NAME.to_owned(),
+                what: "process".to_owned(),
+                reason: "libcasper starts services of its own only: open it from `Casper::start`"
+                    .to_owned(),
+            });
+        }
         let (frames, process) = spawn::<S>(setup)?;
         let running = keep(S::NAME, process);
         let channel = Self::new(Client::new(frames, running));

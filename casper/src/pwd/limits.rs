@@ -46,9 +46,9 @@ bitflags::bitflags! {
 
 /// Users that are allowed by one or the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Allowed {
-    names: Vec<String>,
-    uids: Vec<u32>,
+pub(crate) struct Allowed {
+    pub(crate) names: Vec<String>,
+    pub(crate) uids: Vec<u32>,
 }
 
 /// What a channel may ask of the user database: by which commands, which fields, of which users.
@@ -68,10 +68,10 @@ struct Allowed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct PwdLimits {
-    commands: Commands,
-    fields: Fields,
+    pub(crate) commands: Commands,
+    pub(crate) fields: Fields,
     /// `None`: all.
-    users: Option<Allowed>,
+    pub(crate) users: Option<Allowed>,
 }
 
 impl PwdLimits {

@@ -2,7 +2,7 @@
 
 mod limits;
 mod portable;
-mod service;
+pub(crate) mod service;
 
 use std::{
     collections::VecDeque, ffi::OsString, os::fd::AsFd, os::unix::ffi::OsStringExt, path::PathBuf,
@@ -164,4 +164,6 @@ impl Iterator for Users<'_> {
     }
 }
 
-crate::client::client!(Pwd, PwdLimits, (), service::Serving);
+crate::client::client!(Pwd, PwdLimits, (), service::Serving, native: |libcasper, ()| {
+    libcasper.pwd()
+});

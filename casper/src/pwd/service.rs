@@ -78,8 +78,13 @@ fn shown(limits: &PwdLimits, entry: Entry) -> Option<Record> {
     if !limits.allows_user(&entry.name, entry.uid) {
         return None;
     }
+    Some(record(limits, entry))
+}
+
+/// The fields of an entry that the limits show.
+pub(crate) fn record(limits: &PwdLimits, entry: Entry) -> Record {
     let (shows, of_freebsd) = (|field| limits.shows(field), sys::HAS_CLASSES);
-    Some(Record {
+    Record {
         name: shows(Fields::NAME).then_some(entry.name),
         password: shows(Fields::PASSWORD).then_some(entry.password),
         uid: shows(Fields::UID).then_some(entry.uid),
@@ -90,13 +95,21 @@ fn shown(limits: &PwdLimits, entry: Entry) -> Option<Record> {
         class: (of_freebsd && shows(Fields::CLASS)).then_some(entry.class),
         change: (of_freebsd && shows(Fields::CHANGE)).then_some(entry.change),
         expire: (of_freebsd && shows(Fields::EXPIRE)).then_some(entry.expire),
-    })
+    }
 }
 
 fn length(record: &Record) -> usize {
     let Record { name, password, gecos, home, shell, class, .. } = record;
     let texts = [name, password, gecos, home, shell, class];
     32 + texts.into_iter().flatten().map(Vec::len).sum::<usize>()
+}
+
+/// What can be a name.
+pub(crate) fn checked(name: String) -> Result<CString, Failure> {
+    if name.is_empty() || name.len() > LONGEST {
+        return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
+    }
+    CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))
 }
 
 impl Connection<Serving> {
@@ -111,10 +124,7 @@ impl Connection<Serving> {
 impl Requests for Connection<Serving> {
     fn by_name(&mut self, name: String) -> Result<Option<Record>, Failure> {
         self.check(Commands::NAME, "looking up users by name")?;
-        if name.is_empty() || name.len() > LONGEST {
-            return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
-        }
-        let name = CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))?;
+        let name = checked(name)?;
         let found = sys::entry_by_name(&name).map_err(Failure::system("getpwnam_r"))?;
         Ok(found.and_then(|entry| shown(self.limits(), entry)))
     }

@@ -1,9 +1,13 @@
 //! What is FreeBSD's own.
 
 mod fileargs;
+#[cfg(feature = "native")]
+pub(super) mod native;
 mod sysctl;
 
 pub(crate) use fileargs::{SEARCH, keep_to, rights_hold, with_rights};
+#[cfg(feature = "native")]
+pub(crate) use sysctl::integer_bytes;
 pub(crate) use sysctl::{
     SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
     write_mib_integer, write_sysctl, write_sysctl_integer,

@@ -1,8 +1,11 @@
 //! The platform seam: two modules with the same functions, and the only `unsafe` of the crate.
 
+#[cfg(not(all(target_os = "freebsd", feature = "native")))]
+mod absent;
 mod files;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+mod group;
 #[cfg(target_os = "linux")]
 mod linux;
 mod netdb;
@@ -10,12 +13,17 @@ mod passwd;
 mod posix;
 mod resolver;
 
+#[cfg(not(all(target_os = "freebsd", feature = "native")))]
+pub(crate) use absent::Libcasper;
+#[cfg(all(target_os = "freebsd", feature = "native"))]
+pub(crate) use freebsd::native::Libcasper;
 #[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
 pub(crate) use files::{descriptors_at_most, hung_up, memory, open, user, wait_again};
+pub(crate) use group::{GroupEntry, group_by_gid, group_by_name, groups};
 pub(crate) use netdb::{
     RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,
 };

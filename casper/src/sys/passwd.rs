@@ -66,20 +66,23 @@ unsafe fn entry(passwd: &libc::passwd) -> Entry {
     }
 }
 
-/// Looks up with more and more room for the strings.
-fn look_up(
-    mut call: impl FnMut(*mut libc::passwd, &mut [c_char], *mut *mut libc::passwd) -> c_int,
-) -> io::Result<Option<Entry>> {
+/// Looks up with more and more room for the strings, up to so many bytes. `read` reads an entry whose
+/// strings are null or C strings.
+pub(super) fn look_up<T, E>(
+    most: usize,
+    mut call: impl FnMut(*mut T, &mut [c_char], *mut *mut T) -> c_int,
+    read: unsafe fn(&T) -> E,
+) -> io::Result<Option<E>> {
     let mut room = ROOM;
     loop {
         let mut strings = vec![0; room];
-        let mut passwd = MaybeUninit::<libc::passwd>::zeroed();
+        let mut entry = MaybeUninit::<T>::zeroed();
         let mut found = ptr::null_mut();
-        match call(passwd.as_mut_ptr(), &mut strings, &raw mut found) {
+        match call(entry.as_mut_ptr(), &mut strings, &raw mut found) {
             0 if found.is_null() => return Ok(None),
             // SAFETY: it was found, so that it is filled in, with strings that are in `strings`.
-            0 => return Ok(Some(unsafe { entry(&passwd.assume_init()) })),
-            libc::ERANGE if room < MOST_ROOM => room *= 2,
+            0 => return Ok(Some(unsafe { read(entry.assume_init_ref()) })),
+            libc::ERANGE if room < most => room *= 2,
             // How some name services say that there is none: getpwnam(3).
             libc::ENOENT | libc::ESRCH => return Ok(None),
             libc::EINTR => {}
@@ -90,51 +93,64 @@ fn look_up(
 
 /// getpwnam_r(3)
 pub(crate) fn entry_by_name(name: &CString) -> io::Result<Option<Entry>> {
-    look_up(|passwd, strings, found| {
+    let call = |passwd: *mut _, strings: &mut [c_char], found: *mut _| {
         // SAFETY: the name is a C string, and there is room as stated.
         unsafe {
             libc::getpwnam_r(name.as_ptr(), passwd, strings.as_mut_ptr(), strings.len(), found)
         }
-    })
+    };
+    look_up(MOST_ROOM, call, entry)
 }
 
 /// getpwuid_r(3)
 pub(crate) fn entry_by_uid(uid: u32) -> io::Result<Option<Entry>> {
-    look_up(|passwd, strings, found| {
+    let call = |passwd: *mut _, strings: &mut [c_char], found: *mut _| {
         // SAFETY: there is room as stated.
         unsafe { libc::getpwuid_r(uid, passwd, strings.as_mut_ptr(), strings.len(), found) }
-    })
+    };
+    look_up(MOST_ROOM, call, entry)
 }
 
 /// The place in the database is the process's.
 static PLACE: Mutex<()> = Mutex::new(());
 
 /// getpwent(3): the entries from this one on that `take` does not refuse.
-pub(crate) fn entries(from: u64, mut take: impl FnMut(u64, Entry) -> bool) -> io::Result<()> {
+pub(crate) fn entries(from: u64, take: impl FnMut(u64, Entry) -> bool) -> io::Result<()> {
     let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: only this function uses the place, and holds the lock.
     unsafe { libc::setpwent() };
     let next = || {
-        super::clear_errno();
         // SAFETY: as above.
         let found = unsafe { libc::getpwent() };
         // SAFETY: it is null, or filled in until the next call.
         (!found.is_null()).then(|| unsafe { entry(&*found) })
     };
-    let mut ended = false;
+    let done = each(from, next, take);
+    // SAFETY: as above.
+    unsafe { libc::endpwent() };
+    done
+}
+
+/// Gives to `take` what `next` finds from this one on, until it refuses. Where there is no next one,
+/// errno tells an end from an error.
+pub(super) fn each<E>(
+    from: u64,
+    mut next: impl FnMut() -> Option<E>,
+    mut take: impl FnMut(u64, E) -> bool,
+) -> io::Result<()> {
+    let next = || {
+        super::clear_errno();
+        next()
+    };
     for (index, entry) in (0..).zip(iter::from_fn(next)) {
         if index >= from && !take(index, entry) {
-            ended = true;
-            break;
+            return Ok(());
         }
     }
     let error = io::Error::last_os_error();
-    // SAFETY: as above.
-    unsafe { libc::endpwent() };
     match error.raw_os_error() {
         // Some name services say so at the end.
         None | Some(0 | libc::ENOENT | libc::ESRCH) => Ok(()),
-        Some(_) if ended => Ok(()),
         Some(_) => Err(error),
     }
 }

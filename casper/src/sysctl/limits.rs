@@ -39,9 +39,9 @@ impl Key {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Entry {
-    key: Key,
-    access: Access,
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) access: Access,
 }
 
 /// Which sysctls a channel may read and write, as cap_sysctl_limit(3) has it.
@@ -62,7 +62,7 @@ struct Entry {
 #[must_use]
 pub struct SysctlLimits {
     /// `None`: no limits.
-    entries: Option<Vec<Entry>>,
+    pub(crate) entries: Option<Vec<Entry>>,
 }
 
 impl SysctlLimits {

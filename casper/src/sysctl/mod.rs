@@ -2,7 +2,7 @@
 
 mod limits;
 mod portable;
-mod service;
+pub(crate) mod service;
 
 use std::{os::fd::AsFd, time::Duration};
 
@@ -137,4 +137,6 @@ fn invalid(name: &str, what: &str) -> Error {
     Error::Invalid { service: NAME.to_owned(), what: format!("{name} is not {what}") }
 }
 
-crate::client::client!(Sysctl, SysctlLimits, (), service::Serving);
+crate::client::client!(Sysctl, SysctlLimits, (), service::Serving, native: |libcasper, ()| {
+    libcasper.sysctl()
+});

@@ -50,20 +50,27 @@ impl Service for Serving {
 /// Where Linux has them; FreeBSD has a system call.
 const PATHS: &[Path] = &[Path::if_there(sys::SYSCTLS, Rights::READ.union(Rights::WRITE))];
 
-impl Connection<Serving> {
-    fn check(&self, key: &Key, access: Access) -> Result<(), Failure> {
-        match key {
-            Key::Name(name) => check_name(name)?,
-            Key::Mib(mib) if mib.is_empty() || mib.len() > DEEPEST => {
-                return Err(Failure::invalid("a MIB has between 1 and 24 numbers"));
-            }
-            Key::Mib(_) => {}
+/// Whether it can be a sysctl, and the limits allow this.
+pub(crate) fn check(limits: &SysctlLimits, key: &Key, access: Access) -> Result<(), Failure> {
+    match key {
+        Key::Name(name) => check_name(name)?,
+        Key::Mib(mib) if mib.is_empty() || mib.len() > DEEPEST => {
+            return Err(Failure::invalid("a MIB has between 1 and 24 numbers"));
         }
-        if self.limits().allows(key, access) {
-            return Ok(());
-        }
-        Err(Failure::not_capable(format!("{access:?} of the sysctl {key:?}")))
+        Key::Mib(_) => {}
     }
+    if limits.allows(key, access) {
+        return Ok(());
+    }
+    Err(Failure::not_capable(format!("{access:?} of the sysctl {key:?}")))
+}
+
+/// Whether it can be a value to write.
+pub(crate) fn check_value(value: &[u8]) -> Result<(), Failure> {
+    if value.is_empty() || value.len() > MOST {
+        return Err(Failure::invalid(format!("a value has between 1 and {MOST} bytes")));
+    }
+    Ok(())
 }
 
 /// Whether a name is one: words with a point between them. On Linux a point within a word is written
@@ -82,7 +89,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
 impl Requests for Connection<Serving> {
     fn read(&mut self, key: Key) -> Result<Vec<u8>, Failure> {
-        self.check(&key, Access::READ)?;
+        check(self.limits(), &key, Access::READ)?;
         match &key {
             Key::Name(name) => sys::read_sysctl(name, MOST),
             Key::Mib(mib) => sys::read_mib(mib, MOST),
@@ -90,10 +97,8 @@ impl Requests for Connection<Serving> {
     }
 
     fn write(&mut self, key: Key, value: Vec<u8>) -> Result<(), Failure> {
-        self.check(&key, Access::WRITE)?;
-        if value.is_empty() || value.len() > MOST {
-            return Err(Failure::invalid(format!("a value has between 1 and {MOST} bytes")));
-        }
+        check(self.limits(), &key, Access::WRITE)?;
+        check_value(&value)?;
         match &key {
             Key::Name(name) => sys::write_sysctl(name, &value),
             Key::Mib(mib) => sys::write_mib(mib, &value),
@@ -101,7 +106,7 @@ impl Requests for Connection<Serving> {
     }
 
     fn write_integer(&mut self, key: Key, value: i64) -> Result<(), Failure> {
-        self.check(&key, Access::WRITE)?;
+        check(self.limits(), &key, Access::WRITE)?;
         match &key {
             Key::Name(name) => sys::write_sysctl_integer(name, value),
             Key::Mib(mib) => sys::write_mib_integer(mib, value),
@@ -112,10 +117,7 @@ impl Requests for Connection<Serving> {
         let key = Key::Name(name);
         // A request that neither reads nor writes is libcasper's too, for whoever may do either.
         let Key::Name(name) = &key else { return Err(Failure::invalid("a MIB is asked by name")) };
-        check_name(name)?;
-        if !self.limits().allows(&key, Access::empty()) {
-            return Err(Failure::not_capable(format!("the MIB of the sysctl {key:?}")));
-        }
+        check(self.limits(), &key, Access::empty())?;
         sys::sysctl_mib(name)
     }
 }

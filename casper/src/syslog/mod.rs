@@ -20,7 +20,10 @@ pub use priority::{Facility, Options, Priority, Severities, Severity};
 
 use service::{Serving, Target};
 
-use crate::{Channel, Error, Open, Opener, provider::Provider};
+use crate::{
+    Channel, Error, Open, Opener,
+    provider::{Provider, only_portable},
+};
 
 /// A channel to the service `system.syslog`.
 ///
@@ -171,6 +174,8 @@ impl Open for At {
                 let channel = <Channel<Serving> as Open>::open(opener, Target(Some(path)))?;
                 Ok(Self(Syslog(Box::new(channel))))
             }
+            // cap_syslog(3) has the system's socket only.
+            Provider::Native(_) => Err(only_portable(<Serving as crate::Service>::NAME)),
         }
     }
 }

@@ -31,11 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     case("dns_survives_mutated_frames", hostile::mutated_frames::<Dns>),
     case("dns_has_room_for_so_many_connections", hostile::many_connections::<Dns>),
     case("dns_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Dns>),
-    Case {
-        name: "dns_is_held_and_not_root",
-        body: hostile::held::<Dns>,
-        lacks: hostile::no_procfs,
-    },
+    Case { lacks: hostile::no_procfs, ..case("dns_is_held_and_not_root", hostile::held::<Dns>) },
     case("dns_dies_with_its_name", hostile::death::<Dns>),
     case("dns_ends_with_its_last_connection", hostile::end::<Dns>),
 ];

@@ -6,7 +6,7 @@ use casper::{Casper, Channel, Error, Pwd, Service, Sysctl};
 use sandbox_spawn::CallError;
 
 use crate::{
-    harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
+    harness::{Case, LONG, Outcome, Tested, case, common, ensure, not_capable, text},
     hostile,
     keeper::{self, Keeper, Longest, Secret},
     worker,
@@ -15,9 +15,9 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     case("a_service_in_capability_mode_has_its_grants_alone", alone),
     case("a_service_that_does_not_start_says_why", does_not_start),
-    case("a_service_is_opened_in_capability_mode", opened_in_capability_mode),
+    common("a_service_is_opened_in_capability_mode", opened_in_capability_mode),
     case("casper_is_not_started_in_capability_mode", too_late),
-    case("services_that_were_given_up_are_not_opened", given_up),
+    common("services_that_were_given_up_are_not_opened", given_up),
     case("a_hanging_connection_does_not_stop_the_others", hanging),
     case("a_panic_is_an_error_of_that_call", panics),
     case("a_clone_remembers_what_the_connection_did", sessions),

@@ -14,10 +14,49 @@ pub(crate) struct Case {
     pub(crate) body: fn(&Casper) -> Outcome,
     /// Why this host cannot run it, if it cannot.
     pub(crate) lacks: fn() -> Option<String>,
+    /// With which providers it runs.
+    pub(crate) providers: &'static [Provider],
+}
+
+/// Who provides the services of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provider {
+    /// `Casper::start`
+    Portable,
+    /// `Casper::native`: where there is no libcasper, the case is skipped.
+    Native,
+}
+
+impl Provider {
+    /// What the names of its cases begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Portable => "",
+            Self::Native => "native_",
+        }
+    }
+}
+
+/// The case that this process is.
+pub(crate) const CASE: &str = "CASPER_CASE";
+
+/// Whether the services of this case are libcasper's.
+pub(crate) fn native() -> bool {
+    std::env::var(CASE).is_ok_and(|name| name.starts_with(Provider::Native.prefix()))
 }
 
 pub(crate) const fn case(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
-    Case { name, body, lacks: nothing }
+    Case { name, body, lacks: nothing, providers: &[Provider::Portable] }
+}
+
+/// One that runs with each provider.
+pub(crate) const fn common(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
+    Case { providers: &[Provider::Portable, Provider::Native], ..case(name, body) }
+}
+
+/// One about libcasper alone.
+pub(crate) const fn of_libcasper(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
+    Case { providers: &[Provider::Native], ..case(name, body) }
 }
 
 fn nothing() -> Option<String> {
@@ -66,6 +105,11 @@ pub(crate) trait Tested: Open<Setup = ()> + From<Frames> + AsFd + Send + 'static
 
     /// Another connection, as a socket.
     fn socket(&self) -> Result<Frames, Error>;
+
+    /// Another connection, by way of a socket where there is one: libcasper's are none that could be sent.
+    fn by_socket(&self) -> Result<Self, Error> {
+        if native() { self.another() } else { self.socket().map(Self::from) }
+    }
 
     /// Another connection.
     fn another(&self) -> Result<Self, Error>;

@@ -250,7 +250,7 @@ pub(crate) fn widening<T: Tested>(casper: &Casper) -> Outcome {
     let clone = service.another().map_err(text)?;
     crate::harness::not_capable(clone.widen(), T::NAME)?;
     crate::harness::not_capable(clone.ask(), T::NAME)?;
-    let socket = T::from(clone.socket().map_err(text)?);
+    let socket = clone.by_socket().map_err(text)?;
     crate::harness::not_capable(socket.widen(), T::NAME)?;
     crate::harness::not_capable(socket.ask(), T::NAME)?;
     // What was cloned before keeps what it has.

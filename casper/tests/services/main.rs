@@ -7,10 +7,12 @@
 mod dns;
 mod fileargs;
 mod framework;
+mod grp;
 mod harness;
 mod hostile;
 mod keeper;
 mod model;
+mod native;
 mod net;
 mod netdb;
 mod pwd;
@@ -25,13 +27,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use casper::Casper;
-use harness::{Case, Outcome, text};
+use casper::{Casper, Error};
+use harness::{CASE, Case, Provider, text};
 use sandbox_spawn::Worker;
 
 /// All services, and a worker in capability mode that uses them.
 const WORKERS: &[Worker] = &[
     casper::worker::<casper::Dns>(),
+    casper::worker::<casper::Grp>(),
     casper::worker::<casper::Net>(),
     casper::worker::<casper::NetDb>(),
     casper::worker::<casper::Pwd>(),
@@ -46,8 +49,10 @@ const WORKERS: &[Worker] = &[
 /// The cases of each service.
 const CASES: &[&[Case]] = &[
     framework::CASES,
+    native::CASES,
     dns::CASES,
     fileargs::CASES,
+    grp::CASES,
     net::CASES,
     netdb::CASES,
     pwd::CASES,
@@ -56,11 +61,16 @@ const CASES: &[&[Case]] = &[
     syslog::CASES,
 ];
 
-const CASE: &str = "CASPER_CASE";
+/// How a process says that the host cannot run its case.
+const SKIPPED: u8 = 77;
 const DEADLINE: Duration = Duration::from_secs(120);
 
-fn cases() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().copied().flatten()
+/// Each case, by each of its providers, and its whole name.
+fn cases() -> impl Iterator<Item = (&'static Case, Provider, String)> {
+    CASES.iter().copied().flatten().flat_map(|case| {
+        let name = move |provider: Provider| format!("{}{}", provider.prefix(), case.name);
+        case.providers.iter().map(move |provider| (case, *provider, name(*provider)))
+    })
 }
 
 fn main() -> ExitCode {
@@ -69,28 +79,29 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        cases().for_each(|case| println!("{}: test", case.name));
+        cases().for_each(|(_, _, name)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for case in cases() {
-        if !filters.is_empty() && !filters.iter().any(|filter| case.name.contains(filter.as_str()))
-        {
+    for (case, _, name) in cases() {
+        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
         if let Some(why) = (case.lacks)() {
-            println!("SKIPPED: {}: {why}", case.name);
+            println!("SKIPPED: {name}: {why}");
             skipped += 1;
             continue;
         }
-        match apart(case.name) {
-            Ok(()) => {
-                println!("test {} ... ok", case.name);
+        match apart(&name) {
+            Ok(true) => {
+                println!("test {name} ... ok");
                 passed += 1;
             }
+            // It has said why.
+            Ok(false) => skipped += 1,
             Err(why) => {
-                println!("test {} ... FAILED\n    {why}", case.name);
+                println!("test {name} ... FAILED\n    {why}");
                 failed += 1;
             }
         }
@@ -99,14 +110,15 @@ fn main() -> ExitCode {
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs a case in this program again.
-fn apart(case: &str) -> Outcome {
+/// Runs a case in this program again: whether the host can run it.
+fn apart(case: &str) -> Result<bool, String> {
     let mut command = Command::new(env::current_exe().map_err(text)?);
     let mut child = command.env(CASE, case).spawn().map_err(text)?;
     let deadline = Instant::now() + DEADLINE;
     loop {
         match child.try_wait().map_err(text)? {
-            Some(status) if status.success() => return Ok(()),
+            Some(status) if status.success() => return Ok(true),
+            Some(status) if status.code() == Some(SKIPPED.into()) => return Ok(false),
             Some(status) => return Err(format!("{status}")),
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
             None => {
@@ -121,16 +133,27 @@ fn apart(case: &str) -> Outcome {
 /// A case in a process of its own.
 fn one(name: &str) -> ExitCode {
     let done = cases()
-        .find(|known| known.name == name)
+        .find(|(_, _, known)| known == name)
         .ok_or_else(|| "there is no such case".to_owned())
-        .and_then(|case| {
+        .and_then(|(case, provider, _)| {
             harness::before_init()?;
             server::scene(name)?;
             sandbox_spawn::init(WORKERS).map_err(text)?;
-            (case.body)(&Casper::start().map_err(text)?)
+            let casper = match provider {
+                Provider::Portable => Casper::start(),
+                Provider::Native => Casper::native(WORKERS),
+            };
+            match casper {
+                Err(error @ Error::Unsupported { .. }) if provider == Provider::Native => {
+                    println!("SKIPPED: {name}: {error}");
+                    Ok(false)
+                }
+                casper => (case.body)(&casper.map_err(text)?).map(|()| true),
+            }
         });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(SKIPPED),
         Err(why) => {
             println!("    {why}");
             ExitCode::FAILURE

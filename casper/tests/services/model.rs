@@ -59,7 +59,7 @@ pub(crate) fn check<T: Tested, M: Clone + Debug, L: Clone + Debug, A: Clone + De
                         prop_assert!(right, "{:?} within {:?}", asked, model);
                     }
                     Step::Clone => client = again(|| client.another())?,
-                    Step::Socket => client = T::from(again(|| client.socket())?),
+                    Step::Socket => client = again(|| client.by_socket())?,
                 }
             }
             Ok(())

@@ -36,7 +36,7 @@ pub(crate) const CASES: &[Case] = &[
     case("net_is_held_to_names", names),
     case("net_refuses_descriptors_that_are_no_sockets_of_its_kind", descriptors),
     case("net_is_not_stopped_by_a_connection_that_is_not_made", hanging),
-    Case { name: "net_is_not_stopped_by_floods_of_descriptors", body: floods, lacks: same_user },
+    Case { lacks: same_user, ..case("net_is_not_stopped_by_floods_of_descriptors", floods) },
     case("net_works_in_capability_mode", confined),
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
@@ -46,11 +46,7 @@ pub(crate) const CASES: &[Case] = &[
     case("net_survives_mutated_frames", hostile::mutated_frames::<Net>),
     case("net_has_room_for_so_many_connections", hostile::many_connections::<Net>),
     case("net_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Net>),
-    Case {
-        name: "net_is_held_and_not_root",
-        body: hostile::held::<Net>,
-        lacks: hostile::no_procfs,
-    },
+    Case { lacks: hostile::no_procfs, ..case("net_is_held_and_not_root", hostile::held::<Net>) },
     case("net_dies_with_its_name", hostile::death::<Net>),
     case("net_ends_with_its_last_connection", hostile::end::<Net>),
 ];

@@ -11,7 +11,7 @@ use crate::{
 
 /// Where a host has no such databases, nothing can be found in them.
 const fn with_databases(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
-    Case { name, body, lacks: no_databases }
+    Case { lacks: no_databases, ..case(name, body) }
 }
 
 fn no_databases() -> Option<String> {
@@ -38,9 +38,8 @@ pub(crate) const CASES: &[Case] = &[
         hostile::a_client_that_does_not_read::<NetDb>,
     ),
     Case {
-        name: "netdb_is_held_and_not_root",
-        body: hostile::held::<NetDb>,
         lacks: hostile::no_procfs,
+        ..case("netdb_is_held_and_not_root", hostile::held::<NetDb>)
     },
     case("netdb_dies_with_its_name", hostile::death::<NetDb>),
     case("netdb_ends_with_its_last_connection", hostile::end::<NetDb>),

@@ -12,13 +12,13 @@ use casper::{
 };
 
 use crate::{
-    harness::{Case, LONG, Outcome, Tested, ensure, text},
+    harness::{Case, LONG, Outcome, Tested, case, ensure, text},
     hostile::Chance,
 };
 
 pub(crate) const CASES: &[Case] = &[
-    Case { name: SLOW, body: slow, lacks: network::lacks },
-    Case { name: ODD, body: odd, lacks: network::lacks },
+    Case { lacks: network::lacks, ..case(SLOW, slow) },
+    Case { lacks: network::lacks, ..case(ODD, odd) },
 ];
 
 const SLOW: &str = "dns_answers_others_while_a_server_does_not_answer";

@@ -2,7 +2,7 @@
 
 use capsicum_channel::{Frames, Handle};
 use capsicum_rs::{Limits, Rights};
-use casper::{Casper, Dns, Error, Net, NetDb, Pwd, RIGHTS, Sysctl};
+use casper::{Casper, Dns, Error, Grp, Net, NetDb, Pwd, RIGHTS, Sysctl};
 use sandbox_spawn::{CallError, Compartment, Inside, service};
 
 use crate::{
@@ -47,6 +47,7 @@ impl<T: Tested> Asks for T {
 
 fn channel(service: &str, frames: Frames) -> Option<Box<dyn Asks>> {
     match service {
+        "grp" => Some(Box::new(Grp::from(frames))),
         "pwd" => Some(Box::new(Pwd::from(frames))),
         "sysctl" => Some(Box::new(Sysctl::from(frames))),
         "fileargs" => Some(Box::new(fileargs::Args::from(frames))),

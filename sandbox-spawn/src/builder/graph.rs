@@ -134,7 +134,7 @@ impl Builder {
     ///     let mut parse = Compartment::builder("parse")
     ///         .grant("file", File::open("Cargo.toml")?, Rights::READ | Rights::SEEK)
     ///         .ceiling(Frames::RIGHTS)
-    ///         .starts(&["measure"], 1)
+    ///         .starts(&["measure"], 2)
     ///         .spawn()?;
     ///     assert!(parse.wait()?.success());
     ///     Ok(())

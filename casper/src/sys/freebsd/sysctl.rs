@@ -95,8 +95,13 @@ pub(crate) fn write_sysctl(name: &str, value: &[u8]) -> Result<(), Failure> {
 pub(crate) fn write_mib_integer(mib: &[i32], value: i64) -> Result<(), Failure> {
     let size = sysctl(mib, None, None);
     let size = size.map_err(Failure::system(format!("ask the size of the sysctl {mib:?}")))?;
+    write_mib(mib, &integer_bytes(size, value)?)
+}
+
+/// An integer in so many bytes.
+pub(crate) fn integer_bytes(size: usize, value: i64) -> Result<Vec<u8>, Failure> {
     let fits = |bytes: Option<Vec<u8>>| bytes.ok_or_else(|| Failure::invalid("it does not fit"));
-    let bytes = match size {
+    Ok(match size {
         1 => fits(i8::try_from(value).ok().map(|value| value.to_ne_bytes().to_vec()))?,
         2 => fits(i16::try_from(value).ok().map(|value| value.to_ne_bytes().to_vec()))?,
         4 => fits(
@@ -108,8 +113,7 @@ pub(crate) fn write_mib_integer(mib: &[i32], value: i64) -> Result<(), Failure> 
         )?,
         8 => value.to_ne_bytes().to_vec(),
         other => return Err(Failure::invalid(format!("no integer has {other} bytes"))),
-    };
-    write_mib(mib, &bytes)
+    })
 }
 
 pub(crate) fn write_sysctl_integer(name: &str, value: i64) -> Result<(), Failure> {

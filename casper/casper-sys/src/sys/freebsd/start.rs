@@ -82,8 +82,14 @@ impl Casper {
         if done == 0 { Ok(()) } else { Err(self.channel.failed(CALL)) }
     }
 
+    /// Whether a service was named and not given up: [`Casper::open`] opens it.
+    #[must_use]
+    pub fn may_open(&self, service: Service) -> bool {
+        self.services.contains(&service)
+    }
+
     fn named(&self, service: Service) -> Result<(), Error> {
-        if self.services.contains(&service) { Ok(()) } else { Err(Error::NotStarted { service }) }
+        if self.may_open(service) { Ok(()) } else { Err(Error::NotStarted { service }) }
     }
 
     /// A new process of a service, and a channel to it: cap_service_open(3). Also in capability mode.

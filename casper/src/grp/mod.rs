@@ -1,0 +1,148 @@
+//! `Grp`: the group database, after cap_grp(3).
+
+mod limits;
+mod portable;
+pub(crate) mod service;
+
+use std::{collections::VecDeque, os::fd::AsFd, time::Duration};
+
+use capsicum_channel::Frames;
+
+pub use limits::{Commands, Fields, GrpLimits};
+use service::{Page, Record};
+
+use crate::Error;
+
+/// A channel to the service `system.grp`.
+///
+/// The C library looks groups up, as the host's nsswitch.conf(5) says, in files: on Linux the process of
+/// the service makes no connections, so that a group that only a server knows (LDAP, sssd(8)) is not
+/// found there, or the lookup fails. It is not root, so that [`Group::password`] is what everybody sees.
+///
+/// ```
+/// use casper::{Casper, Limits, grp::{Commands, Fields, Grp, GrpLimits}};
+/// use sandbox_spawn::Worker;
+///
+/// const WORKERS: &[Worker] = &[casper::worker::<Grp>()];
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     sandbox_spawn::init(WORKERS)?;
+///     let grp: Grp = Casper::start()?.open()?;
+///     grp.limit(GrpLimits::unlimited().commands(Commands::NAME).fields(Fields::GID))?;
+///     capsicum_rs::enter()?;
+///
+///     let name = if cfg!(target_os = "linux") { "root" } else { "wheel" };
+///     let first = grp.by_name(name)?.ok_or("no such group")?;
+///     assert_eq!((first.gid, first.members), (Some(0), None));
+///     assert!(matches!(grp.by_gid(0), Err(casper::Error::NotCapable { .. })));
+///     Ok(())
+/// }
+/// ```
+pub struct Grp(Box<dyn Api>);
+
+/// A group. What the limits do not show is `None`.
+///
+/// Text that is no UTF-8 has replacement characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Group {
+    /// The name.
+    pub name: Option<String>,
+    /// The encrypted password, or what stands in its place.
+    pub password: Option<String>,
+    /// The number.
+    pub gid: Option<u32>,
+    /// The names of its members, without those of whom it is the login group.
+    pub members: Option<Vec<String>>,
+}
+
+impl From<Record> for Group {
+    fn from(record: Record) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            name: record.name.map(text),
+            password: record.password.map(text),
+            gid: record.gid,
+            members: record.members.map(|members| members.into_iter().map(text).collect()),
+        }
+    }
+}
+
+/// What a provider does.
+pub(crate) trait Api: AsFd + Send + Sync {
+    fn limit(&self, limits: GrpLimits) -> Result<(), Error>;
+    fn limits(&self) -> Result<GrpLimits, Error>;
+    fn try_clone(&self) -> Result<Box<dyn Api>, Error>;
+    fn to_frames(&self) -> Result<Frames, Error>;
+    fn within(&self, time: Duration) -> Box<dyn Api>;
+    fn by_name(&self, name: &str) -> Result<Option<Group>, Error>;
+    fn by_gid(&self, gid: u32) -> Result<Option<Group>, Error>;
+    /// Groups from this one on, and where those begin that come after them.
+    fn page(&self, from: u64) -> Result<(Vec<Group>, Option<u64>), Error>;
+}
+
+impl From<Page> for (Vec<Group>, Option<u64>) {
+    fn from(page: Page) -> Self {
+        (page.groups.into_iter().map(Group::from).collect(), page.next)
+    }
+}
+
+impl Grp {
+    /// The group of this name: getgrnam(3). `None` where there is none, or the limits do not allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotCapable`] without [`Commands::NAME`]; [`Error::System`] where the database cannot be
+    /// asked, `EFBIG` for a group of more than 40 KiB, whose members the limits may hide; [`Error::Invalid`] for what is no name.
+    pub fn by_name(&self, name: &str) -> Result<Option<Group>, Error> {
+        self.0.by_name(name)
+    }
+
+    /// The group of this number: getgrgid(3). `None` where there is none, or the limits do not allow it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`by_name`](Self::by_name), with [`Commands::GID`].
+    pub fn by_gid(&self, gid: u32) -> Result<Option<Group>, Error> {
+        self.0.by_gid(gid)
+    }
+
+    /// All groups that the limits allow, one after another: getgrent(3). Each call starts anew; a group
+    /// that is added or removed meanwhile may be missed, or come twice.
+    ///
+    /// After an error there are no more. The errors are those of [`by_name`](Self::by_name), with
+    /// [`Commands::ENUMERATE`].
+    pub fn groups(&self) -> Groups<'_> {
+        Groups { grp: self, here: VecDeque::new(), next: Some(0) }
+    }
+}
+
+/// The groups of [`Grp::groups`].
+#[derive(Debug)]
+#[must_use = "nothing is asked before it is iterated"]
+pub struct Groups<'a> {
+    grp: &'a Grp,
+    here: VecDeque<Group>,
+    next: Option<u64>,
+}
+
+impl Iterator for Groups<'_> {
+    type Item = Result<Group, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.here.is_empty() {
+            match self.grp.0.page(self.next.take()?) {
+                Ok((groups, next)) => {
+                    self.here = groups.into();
+                    self.next = next;
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.here.pop_front().map(Ok)
+    }
+}
+
+crate::client::client!(Grp, GrpLimits, (), service::Serving, native: |libcasper, ()| {
+    libcasper.grp()
+});

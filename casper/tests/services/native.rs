@@ -1,0 +1,180 @@
+//! What is libcasper's own: the provider `native`.
+
+use std::time::Duration;
+
+use casper::{
+    Casper, Error, Grp, Limits, Pwd, Sysctl,
+    grp::GrpLimits,
+    pwd::{Commands, PwdLimits},
+    sysctl::{Access, SysctlLimits},
+};
+
+use crate::{
+    WORKERS,
+    harness::{Case, Outcome, Tested, case, ensure, native, not_capable, of_libcasper, text},
+    keeper::Keeper,
+};
+
+pub(crate) const CASES: &[Case] = &[
+    case("without_libcasper_the_error_names_the_library", names_the_library),
+    of_libcasper("casper_is_not_started_too_late", too_late),
+    of_libcasper("a_service_that_was_not_named_is_not_opened", not_named),
+    of_libcasper("what_libcasper_does_not_have_is_refused", refused),
+    of_libcasper("a_limit_that_cannot_be_held_is_refused", limits),
+    of_libcasper("a_channel_that_threads_share_has_an_answer_for_each", threads),
+    of_libcasper("channels_outlive_who_opened_them", outlives),
+    #[cfg(all(target_os = "freebsd", feature = "native"))]
+    of_libcasper("limits_hold_without_this_crate", bare::held),
+];
+
+fn names_the_library(_: &Casper) -> Outcome {
+    let here = cfg!(all(target_os = "freebsd", feature = "native"));
+    match Casper::native(WORKERS) {
+        Err(Error::Unsupported { what, reason, .. }) => {
+            ensure!(what.starts_with("lib") && what.contains(".so."), "{what}");
+            // FreeBSD can be built without it, and then the linker says so.
+            ensure!(
+                here || ["feature", "FreeBSD"].iter().any(|why| reason.contains(why)),
+                "{reason}"
+            );
+            Ok(())
+        }
+        Ok(casper) if here => casper.open::<Pwd>().map_err(text)?.ask().map_err(text),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn too_late(_: &Casper) -> Outcome {
+    let not_started = || match Casper::native(WORKERS) {
+        Err(Error::NotStarted { .. }) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    let (ends, end) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || end.recv().is_err());
+    not_started().map_err(|error| format!("with threads: {error}"))?;
+    drop(ends);
+    thread.join().map_err(|_| "the thread panicked")?;
+    capsicum_rs::enter().map_err(text)?;
+    not_started().map_err(|error| format!("in capability mode: {error}"))
+}
+
+fn not_named(_: &Casper) -> Outcome {
+    let casper = Casper::native(&[casper::worker::<Pwd>()]).map_err(text)?;
+    casper.open::<Pwd>().map_err(text)?.ask().map_err(text)?;
+    match casper.open::<Sysctl>() {
+        Err(error @ Error::Start { .. }) if error.service() == Some(Sysctl::NAME) => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn refused(casper: &Casper) -> Outcome {
+    ensure!(native(), "another provider");
+    let pwd: Pwd = casper.open().map_err(text)?;
+    let socket = pwd.to_frames().map(drop);
+    ensure!(matches!(socket, Err(Error::Unsupported { .. })), "a socket: {socket:?}");
+    let own = casper.open::<Keeper>().map(drop);
+    ensure!(matches!(own, Err(Error::Unsupported { .. })), "a service of one's own: {own:?}");
+    // There is no deadline, and so no error of one.
+    pwd.within(Duration::ZERO).ask().map_err(text)
+}
+
+fn limits(casper: &Casper) -> Outcome {
+    let unsupported = |limited: Result<(), Error>| match limited {
+        Err(Error::Unsupported { .. }) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    let grp: Grp = casper.open().map_err(text)?;
+    unsupported(grp.limit(GrpLimits::unlimited().groups(["wheel"], [1])))?;
+    ensure!(grp.limits().map_err(text)? == GrpLimits::unlimited(), "some of it was set");
+    ensure!(grp.by_gid(1).map_err(text)?.is_some(), "some of it was set");
+
+    let sysctl: Sysctl = casper.open().map_err(text)?;
+    let nothing = SysctlLimits::nothing;
+    unsupported(sysctl.limit(nothing().name("kern", Access::RECURSIVE)))?;
+    unsupported(sysctl.limit(nothing().name("no.such.sysctl", Access::READ)))?;
+    sysctl.ask().map_err(text)?;
+    sysctl.read("kern.hostname").map(drop).map_err(text)
+}
+
+/// Each of some threads has the answers to its own questions, on one channel and on clones.
+fn threads(casper: &Casper) -> Outcome {
+    let pwd: Pwd = casper.open().map_err(text)?;
+    let grp: Grp = casper.open().map_err(text)?;
+    let all = (pwd.users().count(), grp.groups().count());
+    let ask = |pwd: &Pwd, grp: &Grp| -> Outcome {
+        for _ in 0..50 {
+            let (root, nobody) = (pwd.by_name("root").map_err(text)?, pwd.by_name("nobody"));
+            ensure!(root.and_then(|user| user.uid) == Some(0), "another user's answer");
+            let nobody = nobody.map_err(text)?.and_then(|user| user.uid);
+            ensure!(nobody == Some(65_534), "another user's answer");
+            let wheel = grp.by_name("wheel").map_err(text)?.and_then(|group| group.gid);
+            ensure!(wheel == Some(0), "another group's answer");
+            let here = (pwd.users().count(), grp.groups().count());
+            ensure!(here == all, "the place in the database is not its own: {here:?} of {all:?}");
+        }
+        Ok(())
+    };
+    let clone = (pwd.try_clone().map_err(text)?, grp.try_clone().map_err(text)?);
+    std::thread::scope(|scope| {
+        let channels = [(&pwd, &grp), (&pwd, &grp), (&clone.0, &clone.1), (&clone.0, &clone.1)];
+        let threads = channels.map(|(pwd, grp)| scope.spawn(move || ask(pwd, grp)));
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "it panicked")?)
+    })
+}
+
+fn outlives(_: &Casper) -> Outcome {
+    let pwd: Pwd = {
+        let casper = Casper::native(WORKERS).map_err(text)?;
+        casper.open().map_err(text)?
+    };
+    pwd.ask().map_err(text)?;
+    pwd.limit(PwdLimits::unlimited().commands(Commands::UID)).map_err(text)?;
+    not_capable(pwd.by_name("root"), Pwd::NAME)
+}
+
+/// What a program that was taken over would do: it asks libcasper, and not this crate.
+#[cfg(all(target_os = "freebsd", feature = "native"))]
+mod bare {
+    use casper_sys::{Channel, Error, Service, SysctlLimit, Variable};
+
+    use super::{
+        Access, Casper, Commands, Limits, Outcome, Pwd, PwdLimits, Sysctl, SysctlLimits, ensure,
+        text,
+    };
+
+    fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Outcome {
+        match result {
+            Err(Error::NotCapable { .. }) => Ok(()),
+            other => Err(format!("not refused by the service: {other:?}")),
+        }
+    }
+
+    fn channel(of: &impl std::os::fd::AsFd, service: Service) -> Result<Channel, String> {
+        let socket = of.as_fd().try_clone_to_owned().map_err(text)?;
+        Channel::from_socket(socket, service).map_err(text)
+    }
+
+    pub(super) fn held(casper: &Casper) -> Outcome {
+        let sysctl: Sysctl = casper.open().map_err(text)?;
+        sysctl.limit(SysctlLimits::nothing().name("kern.ostype", Access::READ)).map_err(text)?;
+        let (kind, release) = (Variable::Mib(&[1, 1]), Variable::Mib(&[1, 2]));
+        let bare = channel(&sysctl, Service::Sysctl)?;
+        let bare = casper_sys::Sysctl::from_channel(bare).map_err(text)?;
+        ensure!(bare.read(kind).map_err(text)?.starts_with(b"FreeBSD"), "the allowed one");
+        refused(bare.read(release))?;
+        refused(bare.read(Variable::Name("kern.osrelease")))?;
+        refused(bare.write(kind, b"x"))?;
+        let wider = SysctlLimit { variable: release, read: true, write: false, recursive: false };
+        refused(bare.limit(&[wider]))?;
+        refused(bare.limit(&[SysctlLimit { variable: kind, ..wider }, wider]))?;
+
+        let pwd: Pwd = casper.open().map_err(text)?;
+        pwd.limit(PwdLimits::unlimited().commands(Commands::UID).users([], [0])).map_err(text)?;
+        let bare = casper_sys::Pwd::from_channel(channel(&pwd, Service::Pwd)?).map_err(text)?;
+        ensure!(bare.by_id(0).map_err(text)?.is_some(), "the allowed one");
+        ensure!(bare.by_id(1).map_err(text)?.is_none(), "another user");
+        refused(bare.by_name("root"))?;
+        refused(bare.limit_users(&["daemon"], &[]))?;
+        refused(bare.limit_lookups(&[casper_sys::Lookup::ByName]))
+    }
+}
