@@ -142,6 +142,7 @@ impl Connection<Serving> {
     ) -> Result<Handle<OwnedFd>, Failure> {
         self.check_transport(transport)?;
         self.check_connect(address)?;
+        self.room()?;
         let socket = socket::connected(transport, address, time)
             .map_err(Failure::system(format!("connect to {address}")))?;
         Ok(sys::handed(socket, STREAM))
@@ -155,6 +156,7 @@ impl Connection<Serving> {
     ) -> Result<Handle<OwnedFd>, Failure> {
         self.check_transport(transport)?;
         self.check_bind(address)?;
+        self.room()?;
         let socket = socket::bound(transport, address)
             .map_err(Failure::system(format!("bind to {address}")))?;
         Ok(sys::handed(socket, rights))

@@ -127,29 +127,77 @@ pub(super) fn connect(
     time: Duration,
 ) -> io::Result<()> {
     let plain = SockRef::from(socket);
-    if transport == Transport::Udp || plain.nonblocking()? {
+    if transport == Transport::Udp {
         return plain.connect(&SockAddr::from(address));
     }
+    if plain.nonblocking()? {
+        return at_once(socket, address);
+    }
     let time = held(time);
-    let (done, ended) = mpsc::channel::<()>();
-    let guard = move || {
-        if ended.recv_timeout(time + GRACE) == Err(RecvTimeoutError::Timeout) {
-            let _ = SockRef::from(socket).shutdown(Shutdown::Both);
-        }
-    };
-    let connected = thread::scope(|scope| {
-        thread::Builder::new().stack_size(STACK).spawn_scoped(scope, guard)?;
-        let connected = connect_within(&plain, address, time);
-        drop(done);
-        connected
-    });
+    let connected = guarded(socket, time, || connect_within(&plain, address, time))?;
     if connected.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ETIMEDOUT)) {
         let _ = plain.shutdown(Shutdown::Both);
     }
     connected
 }
 
+/// connect(2) of a socket that did not block a moment ago.
+fn at_once(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+    guarded(socket, Duration::ZERO, || SockRef::from(socket).connect(&SockAddr::from(address)))?
+}
+
+/// Calls something that should take no longer than this, and shuts the socket down from beside where it does.
+fn guarded<T>(socket: &OwnedFd, time: Duration, call: impl FnOnce() -> T) -> io::Result<T> {
+    let (done, ended) = mpsc::channel::<()>();
+    let guard = move || {
+        if ended.recv_timeout(time + GRACE) == Err(RecvTimeoutError::Timeout) {
+            let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+        }
+    };
+    thread::scope(|scope| {
+        thread::Builder::new().stack_size(STACK).spawn_scoped(scope, guard)?;
+        let result = call();
+        drop(done);
+        Ok(result)
+    })
+}
+
 /// bind(2) of a socket that was sent and checked.
 pub(super) fn bind(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
     SockRef::from(socket).bind(&address.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Its owner had it block between the question and the call.
+    #[test]
+    fn a_socket_that_blocks_after_all_is_not_waited_for() {
+        if cfg!(target_os = "freebsd") {
+            println!("skipped: there the kernel's own time ends it");
+            return;
+        }
+        let new = || Transport::Tcp.socket(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = new();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        // Until those that wait to be accepted are as many as can.
+        let full = (0..64).any(|_| {
+            let socket = new();
+            let done = socket.connect_timeout(&address, Duration::from_millis(200));
+            waiting.push(socket);
+            done.is_err()
+        });
+        assert!(full, "the listener takes more and more");
+        let started = Instant::now();
+        let socket = OwnedFd::from(new());
+        assert!(at_once(&socket, address.as_socket().unwrap()).is_err());
+        // The kernel gives up after two minutes.
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    }
 }

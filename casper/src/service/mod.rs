@@ -10,6 +10,8 @@ use capsicum_channel::Frames;
 use capsicum_rs::Rights;
 use sandbox_spawn::{Builder, Inside, Outside, Reach, Worker, call};
 
+use crate::Failure;
+
 pub(crate) use control::{Control, Told};
 pub use limits::Limits;
 pub use process::MOST_CONNECTIONS;
@@ -95,6 +97,7 @@ pub struct Connection<S: Service> {
     service: Arc<S>,
     limits: S::Limits,
     session: S::Session,
+    unread: Arc<process::Unread>,
 }
 
 impl<S: Service> Connection<S> {
@@ -106,6 +109,12 @@ impl<S: Service> Connection<S> {
     /// The limits of this connection. Only the framework changes them.
     pub fn limits(&self) -> &S::Limits {
         &self.limits
+    }
+
+    /// Waits until the client has read what it was sent, but for some answers: before a descriptor is made
+    /// for it.
+    pub(crate) fn room(&self) -> Result<(), Failure> {
+        self.unread.room()
     }
 
     /// What this connection remembers.

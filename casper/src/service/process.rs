@@ -1,16 +1,18 @@
 //! The process of a service: a thread for each connection, until the last one is closed.
 
 use std::{
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use capsicum_channel::{Error, Frames, Handle};
-use sandbox_spawn::call::{self, Asked, Turn, serve_controlled};
+use sandbox_spawn::call::{self, Asked, Turn, cancelled, serve_controlled};
 use serde::de::IgnoredAny;
 
 use super::{Connection, Control, Limits, Service, Told};
-use crate::Failure;
+use crate::{Failure, sys};
 
 /// How many connections the process of a service serves at once; clones beyond are
 /// [`Error::Busy`](crate::Error::Busy).
@@ -56,6 +58,51 @@ impl Drop for Seat {
     }
 }
 
+/// How much of what a connection was answered its client has not read: descriptors among it count against
+/// all that the user of the process sends, on Linux, whether anybody is at the other end or not.
+#[derive(Debug, Default)]
+pub(super) struct Unread(Option<OwnedFd>);
+
+/// Bytes of answers that may wait to be read, in the kernel's memory, before a descriptor is sent: some ten
+/// small answers.
+const MOST_UNREAD: u32 = 8 << 10;
+
+impl Unread {
+    /// Of this connection. A service in capability mode sends nothing but clones, which have seats.
+    fn of<S: Service>(frames: &Frames) -> Result<Self, Failure> {
+        let socket = S::REACH.map(|_| frames.as_fd().try_clone_to_owned()).transpose();
+        socket.map(Self).map_err(Failure::system("dup"))
+    }
+
+    fn is_more_than(&self, most: u32) -> bool {
+        // Of one that cannot be asked nothing is known.
+        let unread = |socket: &OwnedFd| sys::unread(socket.as_fd()).is_ok_and(|bytes| bytes > most);
+        self.0.as_ref().is_some_and(unread)
+    }
+
+    /// Waits until it is no more than this, or it is not to be waited for any longer, which is false.
+    fn wait(&self, most: u32, given_up: impl Fn() -> bool) -> bool {
+        const LONGEST: Duration = Duration::from_millis(50);
+        let mut pause = Duration::from_micros(100);
+        while self.is_more_than(most) {
+            if given_up() {
+                return false;
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST);
+        }
+        true
+    }
+
+    /// Waits until there is room for a descriptor.
+    pub(super) fn room(&self) -> Result<(), Failure> {
+        if self.wait(MOST_UNREAD, cancelled) {
+            return Ok(());
+        }
+        Err(Failure::system("send")(std::io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
 /// The whole life of the process: its exit status.
 pub(super) fn run<S: Service>(service: Result<S, String>, frames: Frames) -> u8 {
     let service = match service {
@@ -67,6 +114,7 @@ pub(super) fn run<S: Service>(service: Result<S, String>, frames: Frames) -> u8 
         service: Arc::new(service),
         limits: S::Limits::unlimited(),
         session: S::Session::default(),
+        unread: Arc::default(),
     };
     let started = connect(&crowd, connection, frames);
     crowd.wait();
@@ -85,10 +133,12 @@ fn refuse<S: Service>(frames: Frames, reason: &str) -> u8 {
 /// Serves a connection in a thread of its own.
 fn connect<S: Service>(
     crowd: &Arc<Crowd>,
-    connection: Connection<S>,
+    mut connection: Connection<S>,
     frames: Frames,
 ) -> Result<(), Failure> {
     let seat = crowd.enter().ok_or(Failure::Busy(MOST_CONNECTIONS))?;
+    let unread = Arc::new(Unread::of::<S>(&frames)?);
+    connection.unread = Arc::clone(&unread);
     let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
         let mut connection = connection;
         // What ends it is the client, or what the client has done.
@@ -98,6 +148,11 @@ fn connect<S: Service>(
             }
             Asked::Control(control) => answer(&seat, &mut connection, control, turn),
         });
+        drop(connection);
+        // Else a client that breaks off one connection after the other, and keeps the sockets, would
+        // have sent to it without end what it does not read.
+        unread.wait(0, || false);
+        drop(seat);
     });
     spawned.map(drop).map_err(Failure::system("pthread_create"))
 }
@@ -130,6 +185,7 @@ fn clone<S: Service>(seat: &Seat, connection: &Connection<S>) -> Result<Handle<F
         service: Arc::clone(&connection.service),
         limits: connection.limits.clone(),
         session: connection.session.clone(),
+        unread: Arc::default(),
     };
     connect(&seat.0, another, here)?;
     Ok(Handle::new(there))

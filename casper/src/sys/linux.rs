@@ -52,6 +52,28 @@ pub(super) fn has_number(user: u32) -> bool {
     mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map")
 }
 
+/// Bytes of the kernel's memory that are what this socket has sent and its peer has not read, which is 0 when that
+/// is gone: `SO_MEMINFO` of getsockopt(2).
+pub(crate) fn unread(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u32> {
+    use std::os::fd::AsRawFd;
+
+    // SK_MEMINFO_WMEM_ALLOC of linux/sock_diag.h, and how many there are at least.
+    const SENT: usize = 2;
+    let mut counts = [0_u32; 9];
+    let mut length = libc::socklen_t::try_from(size_of_val(&counts)).unwrap_or(0);
+    // SAFETY: the kernel writes as many bytes as there is room for, and their number.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            counts.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(counts[SENT]) }
+}
+
 /// A socket for a client. It has the rights of the client's ceiling: nothing narrower can be sent.
 pub(crate) fn handed(
     socket: std::os::fd::OwnedFd,

@@ -58,6 +58,10 @@ pub(crate) const CASES: &[Case] = &[
         "fileargs_is_not_stopped_by_who_does_not_read",
         hostile::a_client_that_does_not_read::<Args>,
     ),
+    Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("fileargs_keeps_the_seats_of_who_does_not_read", hostile::broken_off::<Args>)
+    },
     case("fileargs_dies_with_its_name", hostile::death::<Args>),
     case("fileargs_ends_with_its_last_connection", hostile::end::<Args>),
 ];

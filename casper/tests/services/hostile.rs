@@ -1,6 +1,7 @@
 //! Clients that mean harm, for every service: frames that were honest once, changed at random.
 
 use std::{
+    os::fd::{AsFd, AsRawFd},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -163,6 +164,85 @@ pub(crate) fn a_client_that_does_not_read<T: Tested>(casper: &Casper) -> Outcome
         service.ask().map_err(text)?;
     }
     Ok(())
+}
+
+/// A client that breaks connections off and keeps their sockets, with what it was answered and has not read,
+/// keeps their seats too: so it is sent no more than so many connections are.
+pub(crate) fn broken_off<T: Tested>(casper: &Casper) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    let honest = honest::<T>()?;
+    let (kind, payload) = &honest[0];
+    let deadline = Some(Instant::now() + LONG);
+    let mut sockets = Vec::new();
+    for _ in 0..MOST_CONNECTIONS - 8 {
+        // It may take another connection for a while.
+        let mut socket = patient(|| service.socket())?;
+        for (sequence, kind) in [*kind, 999].into_iter().enumerate() {
+            let frame = Frame::new(kind, sequence as u64, payload, Vec::new()).map_err(text)?;
+            socket.send(&frame, deadline).map_err(text)?;
+            readable(&socket)?;
+        }
+        sockets.push(socket);
+    }
+    let mut held = Vec::new();
+    while 1 + sockets.len() + held.len() < MOST_CONNECTIONS {
+        held.push(patient(|| service.another())?);
+    }
+    let until = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < until {
+        let another = service.another();
+        ensure!(matches!(another, Err(Error::Busy { .. })), "a seat was free");
+    }
+    drop(sockets);
+    patient(|| service.another())?.ask().map_err(text)
+}
+
+/// What takes a connection, when there is room.
+fn patient<R>(take: impl Fn() -> Result<R, Error>) -> Result<R, String> {
+    let deadline = Instant::now() + LONG;
+    loop {
+        match take() {
+            Err(Error::Busy { .. }) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return result.map_err(text),
+        }
+    }
+}
+
+/// Sends the one request that `ask` makes so many times, and reads no answer.
+pub(crate) fn ask_without_reading<T: Tested>(
+    socket: &mut Frames,
+    ask: fn(&T),
+    times: u32,
+) -> Outcome {
+    let (here, mut there) = Frames::pair().map_err(text)?;
+    let client = thread::spawn(move || ask(&T::from(here).hurried()));
+    let deadline = Some(Instant::now() + LONG);
+    let request = there.receive(deadline).map_err(text)?;
+    for sequence in 0..times {
+        let sequence = request.sequence() + u64::from(sequence);
+        let frame = Frame::new(request.kind(), sequence, request.payload(), Vec::new());
+        socket.send(&frame.map_err(text)?, deadline).map_err(text)?;
+    }
+    drop(there);
+    client.join().map_err(|_| "the client panicked".to_owned())
+}
+
+/// Waits until there is something to read, and leaves it there.
+fn readable(socket: &Frames) -> Outcome {
+    let mut polled =
+        libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: it is one, and the kernel writes to it.
+    let ready = unsafe { libc::poll(&raw mut polled, 1, 30_000) };
+    ensure!(ready == 1, "no answer");
+    Ok(())
+}
+
+/// Where what was not read is not told.
+pub(crate) fn unread_is_not_told() -> Option<String> {
+    (!cfg!(target_os = "linux"))
+        .then(|| "what a peer has not read counts against others, and is told, on Linux".to_owned())
 }
 
 /// The processes of this program's zygote that bear the name of a service: their ids.

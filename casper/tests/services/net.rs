@@ -37,6 +37,10 @@ pub(crate) const CASES: &[Case] = &[
     case("net_refuses_descriptors_that_are_no_sockets_of_its_kind", descriptors),
     case("net_is_not_stopped_by_a_connection_that_is_not_made", hanging),
     Case { lacks: same_user, ..case("net_is_not_stopped_by_floods_of_descriptors", floods) },
+    Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("net_sends_no_more_sockets_than_are_received", not_received)
+    },
     case("net_works_in_capability_mode", confined),
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
@@ -47,6 +51,10 @@ pub(crate) const CASES: &[Case] = &[
     case("net_has_room_for_so_many_connections", hostile::many_connections::<Net>),
     case("net_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Net>),
     Case { lacks: hostile::no_procfs, ..case("net_is_held_and_not_root", hostile::held::<Net>) },
+    Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("net_keeps_the_seats_of_who_does_not_read", hostile::broken_off::<Net>)
+    },
     case("net_dies_with_its_name", hostile::death::<Net>),
     case("net_ends_with_its_last_connection", hostile::end::<Net>),
 ];
@@ -517,6 +525,37 @@ fn hanging(casper: &Casper) -> Outcome {
         other => return Err(format!("{other:?}")),
     }
     open(casper)?.ask().map_err(text)
+}
+
+/// Sockets that were sent and not received would count against every process of the service's user.
+fn not_received(casper: &Casper) -> Outcome {
+    const ASKED: u32 = 64;
+    /// An address that no other test has, whose sockets are counted, and how it is shown.
+    const PLACE: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 7);
+    let shown = format!(" {:08X}:", u32::from_ne_bytes(PLACE.octets()));
+    let bound = || -> Result<usize, String> {
+        let all = std::fs::read_to_string("/proc/net/udp").map_err(text)?;
+        Ok(all.lines().filter(|line| line.contains(&shown)).count())
+    };
+    let net = open(casper)?;
+    let ask = |client: &Net| drop(client.bind_udp((PLACE, 0).into()));
+    let mut asked = net.to_frames().map_err(text)?;
+    hostile::ask_without_reading(&mut asked, ask, ASKED)?;
+    let until = Instant::now() + LONG;
+    while bound()? == 0 {
+        ensure!(Instant::now() < until, "nothing was bound");
+    }
+    let until = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < until {
+        let bound = bound()?;
+        ensure!(bound <= 16, "{bound} sockets wait to be received");
+    }
+    net.ask().map_err(text)?;
+    // Those that are received make room for others.
+    for _ in 0..ASKED {
+        asked.receive(Some(Instant::now() + LONG)).map_err(text)?;
+    }
+    Ok(())
 }
 
 fn confined(casper: &Casper) -> Outcome {
