@@ -44,11 +44,21 @@ bitflags::bitflags! {
     }
 }
 
+/// The most names, and the most numbers, that limits have.
+pub const MOST_USERS: usize = 1024;
+
 /// Users that are allowed by one or the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Allowed {
     pub(crate) names: Vec<String>,
     pub(crate) uids: Vec<u32>,
+}
+
+impl Allowed {
+    /// Each is compared with each that there was before, and with each entry of the database.
+    fn are_few(&self) -> bool {
+        self.names.len() <= MOST_USERS && self.uids.len() <= MOST_USERS
+    }
 }
 
 /// What a channel may ask of the user database: by which commands, which fields, of which users.
@@ -85,7 +95,7 @@ impl PwdLimits {
         Self { fields, ..self }
     }
 
-    /// Users with one of these names, or one of these numbers, only.
+    /// Users with one of these names, or one of these numbers, only: of each [`MOST_USERS`] at most.
     pub fn users<'a>(
         self,
         names: impl IntoIterator<Item = &'a str>,
@@ -117,10 +127,12 @@ impl Limits for PwdLimits {
 
     fn narrows(&self, new: &Self) -> bool {
         let users = match (&self.users, &new.users) {
-            (None, _) => true,
+            (None, None) => true,
+            (None, Some(new)) => new.are_few(),
             (Some(_), None) => false,
             (Some(old), Some(new)) => {
-                new.names.iter().all(|name| old.names.contains(name))
+                new.are_few()
+                    && new.names.iter().all(|name| old.names.contains(name))
                     && new.uids.iter().all(|uid| old.uids.contains(uid))
             }
         };
@@ -149,6 +161,8 @@ mod tests {
         assert!(some.narrows(&some.clone().users(["b"], [1])));
         assert!(some.narrows(&some.clone().users([], [])));
         assert!(!some.narrows(&PwdLimits { users: None, ..some.clone() }));
+        assert!(!all.narrows(&all.clone().users([], 0..=1024)));
+        assert!(!all.narrows(&all.clone().users(vec!["a"; 1025], [])));
         // Bits that nothing knows.
         assert!(!all.narrows(&all.clone().commands(Commands::from_bits_retain(0x80))));
     }

@@ -11,7 +11,7 @@ use std::{
 
 use capsicum_channel::Frames;
 
-pub use limits::{Commands, Fields, PwdLimits};
+pub use limits::{Commands, Fields, MOST_USERS, PwdLimits};
 use service::{Page, Record};
 
 use crate::Error;

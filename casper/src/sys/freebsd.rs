@@ -48,6 +48,7 @@ pub(super) fn has_number(_user: u32) -> bool {
 }
 
 /// There what was not read does not count against others of the user, and is not told.
+#[allow(clippy::unnecessary_wraps, reason = "Linux asks the kernel")]
 pub(crate) fn unread(_socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u32> {
     Ok(0)
 }

@@ -18,6 +18,9 @@ bitflags::bitflags! {
     }
 }
 
+/// The most entries that limits have: each is compared with each that there was before.
+pub const MOST_ENTRIES: usize = 1024;
+
 /// By what a sysctl is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Key {
@@ -48,7 +51,7 @@ pub(crate) struct Entry {
 ///
 /// Requests by name are held against the names, and those by MIB against the MIBs: to allow both, state
 /// both. What one entry allows is not added up with another one's: who may read and write states
-/// `READ | WRITE` in one.
+/// `READ | WRITE` in one. There are [`MOST_ENTRIES`] at most.
 ///
 /// ```
 /// use casper::sysctl::{Access, SysctlLimits};
@@ -105,10 +108,12 @@ impl Limits for SysctlLimits {
     }
 
     fn narrows(&self, new: &Self) -> bool {
-        match (&self.entries, &new.entries) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(_), Some(new)) => new.iter().all(|entry| self.allows(&entry.key, entry.access)),
+        match &new.entries {
+            None => self.entries.is_none(),
+            Some(new) => {
+                new.len() <= MOST_ENTRIES
+                    && new.iter().all(|entry| self.allows(&entry.key, entry.access))
+            }
         }
     }
 }
@@ -152,6 +157,8 @@ mod tests {
         assert!(!deep.narrows(&limits("a.b", Access::WRITE)));
         // A bit that nothing knows is nothing that the old limits have.
         assert!(!deep.narrows(&limits("a.b", Access::from_bits_retain(0x80))));
+        let many = (0..=MOST_ENTRIES).fold(limits("a", read), |many, _| many.name("a", read));
+        assert!(!all.narrows(&many));
         // Two entries do not add up to one.
         let apart = limits("a", read).name("a", Access::WRITE);
         assert!(!apart.narrows(&limits("a", both)));

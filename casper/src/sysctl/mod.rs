@@ -9,7 +9,7 @@ use std::{os::fd::AsFd, time::Duration};
 use capsicum_channel::Frames;
 
 pub(crate) use limits::Key;
-pub use limits::{Access, SysctlLimits};
+pub use limits::{Access, MOST_ENTRIES, SysctlLimits};
 
 use crate::{Error, sys};
 
