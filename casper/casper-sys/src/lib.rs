@@ -5,9 +5,7 @@
 //! do such things for it. Each service is a process with a channel; what may be asked on a channel
 //! can be narrowed, and never widened.
 //!
-//! ```no_run
-//! # #[cfg(target_os = "freebsd")]
-//! # fn main() -> Result<(), casper_sys::Error> {
+//! ```text
 //! use casper_sys::{Casper, DnsType, Service};
 //!
 //! let casper = Casper::start(&[Service::Dns])?; // with one thread, before capability mode
@@ -15,11 +13,6 @@
 //! dns.limit_types(&[DnsType::NameToAddress])?;
 //! // … enter capability mode …
 //! let found = dns.resolve(&casper_sys::Query { host: Some("localhost"), ..Default::default() })?;
-//! # drop(found);
-//! # Ok(())
-//! # }
-//! # #[cfg(not(target_os = "freebsd"))]
-//! # fn main() {}
 //! ```
 //!
 //! # Nothing is linked

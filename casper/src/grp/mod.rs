@@ -31,8 +31,10 @@ use crate::Error;
 ///     grp.limit(GrpLimits::unlimited().commands(Commands::NAME).fields(Fields::GID))?;
 ///     capsicum_rs::enter()?;
 ///
-///     let name = if cfg!(target_os = "linux") { "root" } else { "wheel" };
-///     let first = grp.by_name(name)?.ok_or("no such group")?;
+///     // The first group is called root on Linux, and wheel on FreeBSD.
+///     let root = grp.by_name("root")?;
+///     let first = if root.is_some() { root } else { grp.by_name("wheel")? };
+///     let first = first.ok_or("no such group")?;
 ///     assert_eq!((first.gid, first.members), (Some(0), None));
 ///     assert!(matches!(grp.by_gid(0), Err(casper::Error::NotCapable { .. })));
 ///     Ok(())

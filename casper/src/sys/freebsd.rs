@@ -53,6 +53,10 @@ pub(crate) fn unread(_socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u3
     Ok(0)
 }
 
+/// Whether shutdown(2) ends a connect(2) that waits.
+#[cfg(test)]
+pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = false;
+
 /// A socket for a client, with these rights.
 pub(crate) fn handed(
     socket: std::os::fd::OwnedFd,

@@ -74,6 +74,10 @@ pub(crate) fn unread(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u32
     if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(counts[SENT]) }
 }
 
+/// Whether shutdown(2) ends a connect(2) that waits.
+#[cfg(test)]
+pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = true;
+
 /// A socket for a client. It has the rights of the client's ceiling: nothing narrower can be sent.
 pub(crate) fn handed(
     socket: std::os::fd::OwnedFd,

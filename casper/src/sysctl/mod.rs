@@ -27,12 +27,15 @@ use crate::{Error, sys};
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     sandbox_spawn::init(WORKERS)?;
-///     let name = if cfg!(target_os = "linux") { "kernel.ostype" } else { "kern.ostype" };
+///     // The name of the system, on FreeBSD and on Linux.
+///     let names = ["kern.ostype", "kernel.ostype"];
 ///     let sysctl: Sysctl = Casper::start()?.open()?;
-///     sysctl.limit(SysctlLimits::nothing().name(name, Access::READ))?;
+///     let limits = SysctlLimits::nothing();
+///     sysctl.limit(names.iter().fold(limits, |limits, name| limits.name(name, Access::READ)))?;
 ///     capsicum_rs::enter()?;
 ///
-///     assert!(["Linux", "FreeBSD"].contains(&sysctl.text(name)?.as_str()));
+///     let system = names.iter().find_map(|name| sysctl.text(name).ok()).ok_or("no name")?;
+///     assert!(["Linux", "FreeBSD"].contains(&system.as_str()));
 ///     assert!(matches!(sysctl.text("vm.overcommit_memory"), Err(casper::Error::NotCapable { .. })));
 ///     Ok(())
 /// }

@@ -16,7 +16,10 @@ use super::{
     Starts,
     request::{Request, Source},
 };
-use crate::task::{self, Grant, MOST_GRANTS, Settings};
+use crate::{
+    Resource,
+    task::{self, Grant, MOST_GRANTS, Settings},
+};
 
 /// Rights that lead from a descriptor to others, by name. On Linux which directories they may start
 /// from is settled when a process enters: one that has come later leads its holder nowhere, but would
@@ -134,6 +137,13 @@ impl Authority {
             if !settings.resources.iter().any(|(other, _)| other == resource) {
                 settings.resources.push((*resource, *most));
             }
+        }
+        // Unless stated it is less than what this process could give: see `sys::leave_descriptors`.
+        let stated = |resources: &[(Resource, u64)]| {
+            resources.iter().any(|(resource, _)| *resource == Resource::Descriptors)
+        };
+        if stated(&settings.resources) && !stated(&own.resources) {
+            return Err(format!("its limit of descriptors is stated, and that of `{name}` is not"));
         }
         match settings.user {
             Some(user) if own.user != Some(user) => {

@@ -113,6 +113,7 @@ fn what_no_builder_sends_is_refused() {
             // The first one is not all that there is.
             request.settings.resources = vec![(Resource::Cpu, 5), (Resource::Cpu, u64::MAX)];
         }),
+        judged(|request| request.settings.resources = vec![(Resource::Descriptors, 1 << 20)]),
         judged(|request| request.settings.caps = (usize::MAX, 0, 0)),
         judged(|request| request.settings.caps = (0, usize::MAX, 0)),
         judged(|request| request.settings.caps = (0, 0, caps.shared + 1)),
