@@ -21,6 +21,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     case("a_worker_does_not_find_what_another_one_was_given", leftovers, false),
     case("a_worker_executes_nothing_unless_it_may_start_processes", execution, true),
+    case("a_worker_makes_no_socket_linger", lingering, true),
     case("callers_of_a_worker_that_only_hangs_up_have_their_deadlines", hanging_up, false),
     case("a_worker_too_many_costs_the_others_nothing", table, false),
     case("what_a_worker_has_left_behind_is_no_zombie_while_it_runs", zombies, false),
@@ -76,6 +77,27 @@ fn execution(setting: Setting) -> Result<(), String> {
         let errors: [i32; 2] = answer.decode(worker.frames().caps()).map_err(text)?;
         let refused = errors[1] == libc::EPERM;
         ensure!(refused != processes, "may start processes: {processes}, errors {errors:?}");
+    }
+    Ok(())
+}
+
+/// Whoever closes such a socket last waits for its peer, whatever its deadline.
+fn lingering(setting: Setting) -> Result<(), String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(text)?;
+    let address = listener.local_addr().map_err(text)?;
+    let stream = std::net::TcpStream::connect(address).map_err(text)?;
+    let rights = Rights::SETSOCKOPT | Frames::RIGHTS;
+    for processes in [false, true] {
+        let stream = stream.try_clone().map_err(text)?;
+        let builder = setting.builder("linger").grant("socket", stream, rights).ceiling(rights);
+        let builder = if processes { builder.processes() } else { builder };
+        let mut worker = builder.spawn().map_err(text)?;
+        let answer =
+            worker.frames().receive(soon()).map_err(|error| text(worker.explain(error)))?;
+        let answer: [i32; 2] = answer.decode(worker.frames().caps()).map_err(text)?;
+        // FreeBSD has no rule about single options: there the receiver is told to look out.
+        let linger = if cfg!(target_os = "linux") { libc::EPERM } else { 0 };
+        ensure!(answer == [0, linger], "may start processes: {processes}, {answer:?}");
     }
     Ok(())
 }

@@ -149,6 +149,8 @@ fn stalled(setting: Setting) -> Result<(), String> {
         stream.set_nonblocking(true).map_err(text)?;
         while (&stream).write(&[0; 4096]).is_ok() {}
         stream.set_nonblocking(false).map_err(text)?;
+        // On Linux the worker could not.
+        ensure!(raw::linger(stream.as_raw_fd(), 60) == 0, "SO_LINGER");
         let handle = Handle::new(OwnedFd::from(stream));
         let frame = Frame::encode(1, 0, &handle, worker.frames().caps()).map_err(text)?;
         worker.frames().send(&frame, soon()).map_err(text)?;
@@ -178,7 +180,6 @@ pub(crate) fn stall(inside: &mut Inside) -> Result<(), String> {
         let handle: Handle<OwnedFd> = frame.decode(inside.frames().caps()).map_err(text)?;
         let socket = handle.into_inner().map_err(|_| "the frame is gone")?;
         inside.frames().receive(None).map_err(text)?;
-        raw::linger(socket.as_raw_fd(), 60)?;
         // The first of them ends the listening.
         let _ = raw::send_descriptor(CONTROL, &header(0, 6, 1), socket.as_raw_fd());
         // Here too it may be the last.

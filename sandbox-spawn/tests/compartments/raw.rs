@@ -185,14 +185,23 @@ pub(crate) fn send_descriptor(fd: RawFd, bytes: &[u8], passed: RawFd) -> i32 {
     }
 }
 
+/// setsockopt(2) of the socket itself: the error, or 0.
+fn set_option<T>(fd: RawFd, name: i32, value: &T) -> i32 {
+    let size = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
+    let at = std::ptr::from_ref(value).cast();
+    // SAFETY: the kernel reads the value, whose size it is told.
+    let set = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, at, size) };
+    if set < 0 { errno() } else { 0 }
+}
+
 /// Has the last close of a socket wait for so many seconds, until everything is sent.
-pub(crate) fn linger(fd: RawFd, seconds: i32) -> Result<(), String> {
-    let linger = libc::linger { l_onoff: 1, l_linger: seconds };
-    let size = libc::socklen_t::try_from(size_of_val(&linger)).unwrap_or(0);
-    let at = (&raw const linger).cast();
-    // SAFETY: the kernel reads the structure, whose size it is told.
-    let set = unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, at, size) };
-    if set < 0 { Err(format!("SO_LINGER: {}", errno())) } else { Ok(()) }
+pub(crate) fn linger(fd: RawFd, seconds: i32) -> i32 {
+    set_option(fd, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: seconds })
+}
+
+/// An option that does no harm.
+pub(crate) fn keep_alive(fd: RawFd) -> i32 {
+    set_option(fd, libc::SO_KEEPALIVE, &1_i32)
 }
 
 /// Kills a process.

@@ -64,6 +64,7 @@ pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("holds", graph_ends::holds),
     Worker::new("search", search),
     Worker::new("execute", execute),
+    Worker::new("linger", linger),
     Worker::new("hang_up", |inside| {
         drop(inside);
         loop {
@@ -170,6 +171,15 @@ fn search(mut inside: Inside) -> u8 {
 fn execute(mut inside: Inside) -> u8 {
     let Ok(program) = inside.grant::<File>("program") else { return 9 };
     let frame = inside.frames().encode(1, 0, &raw::execute(program.as_raw_fd()));
+    frame.and_then(|frame| inside.frames().send(&frame, None)).map_or(1, |()| 0)
+}
+
+/// What comes of an option that the right allows, and of the one that has a socket linger.
+fn linger(mut inside: Inside) -> u8 {
+    let Ok(socket) = inside.grant::<std::net::TcpStream>("socket") else { return 9 };
+    let alive = raw::keep_alive(socket.as_raw_fd());
+    let lingers = raw::linger(socket.as_raw_fd(), 60);
+    let frame = inside.frames().encode(1, 0, &[alive, lingers]);
     frame.and_then(|frame| inside.frames().send(&frame, None)).map_or(1, |()| 0)
 }
 

@@ -1,4 +1,5 @@
-//! The second filter of a worker: what would let a process outlive whoever ends it.
+//! The second filter of a worker: what would let a process outlive whoever ends it, or hold up whoever
+//! receives from it.
 //!
 //! The filter of capability mode has been set before; of two refusals the kernel takes one, and a call
 //! passes only where both pass it. So this one need know nothing of rights.
@@ -66,7 +67,9 @@ const EXECUTIONS: [c_long; 2] = [libc::SYS_execve, libc::SYS_execveat];
 ///   clone3(2), whose flags are in memory, is refused by the first filter;
 /// - then also execve(2) and execveat(2). A thread that executes something becomes the first one, and
 ///   has no signal at the parent's death; and what was executed is dumpable. Where processes may be
-///   started there is a guard.
+///   started there is a guard;
+/// - setsockopt(2) `SO_LINGER`: who closes such a socket last waits until its peer has taken everything,
+///   and that may be whoever the worker sends it to.
 fn program(processes: bool) -> Vec<sock_filter> {
     let mut program = vec![
         instruction(LOAD, NUMBER),
@@ -85,6 +88,15 @@ fn program(processes: bool) -> Vec<sock_filter> {
         program.push(compare(EQUAL, number(*call), 0, 1));
         program.push(instruction(RETURN, REFUSE));
     }
+    program.extend([
+        compare(EQUAL, number(libc::SYS_setsockopt), 0, 6),
+        instruction(LOAD, argument(1)),
+        compare(EQUAL, libc::SOL_SOCKET.cast_unsigned(), 0, 3),
+        instruction(LOAD, argument(2)),
+        compare(EQUAL, libc::SO_LINGER.cast_unsigned(), 0, 1),
+        instruction(RETURN, REFUSE),
+        instruction(RETURN, ALLOW),
+    ]);
     if !processes {
         program.extend([
             compare(EQUAL, number(libc::SYS_clone), 0, 3),
