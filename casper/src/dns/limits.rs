@@ -30,8 +30,8 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct DnsLimits {
-    types: Types,
-    families: Families,
+    pub(crate) types: Types,
+    pub(crate) families: Families,
 }
 
 impl DnsLimits {

@@ -77,12 +77,15 @@ impl From<IpAddr> for Endpoint {
 
 /// A name that may be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Name {
+pub(crate) struct Name {
     host: Option<String>,
     service: Option<String>,
 }
 
 impl Name {
+    /// Any host and service.
+    pub(crate) const ANY: Self = Self { host: None, service: None };
+
     fn covers(&self, other: &Self) -> bool {
         (self.host.is_none() || self.host == other.host)
             && (self.service.is_none() || self.service == other.service)
@@ -118,13 +121,13 @@ pub const MOST_ENTRIES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct NetLimits {
-    families: Families,
-    datagrams: bool,
-    connect: Vec<Endpoint>,
-    resolved: bool,
-    bind: Vec<Endpoint>,
-    names: Vec<Name>,
-    addresses: Vec<Endpoint>,
+    pub(crate) families: Families,
+    pub(crate) datagrams: bool,
+    pub(crate) connect: Vec<Endpoint>,
+    pub(crate) resolved: bool,
+    pub(crate) bind: Vec<Endpoint>,
+    pub(crate) names: Vec<Name>,
+    pub(crate) addresses: Vec<Endpoint>,
 }
 
 impl NetLimits {
@@ -233,14 +236,15 @@ impl NetLimits {
 
 impl Limits for NetLimits {
     fn unlimited() -> Self {
-        Self::nothing()
-            .families(Families::all())
-            .datagrams()
-            .connect(Endpoint::ANY)
-            .connect_resolved()
-            .bind(Endpoint::ANY)
-            .name2addr(None, None)
-            .addr2name(Endpoint::ANY)
+        Self {
+            families: Families::all(),
+            datagrams: true,
+            connect: vec![Endpoint::ANY],
+            resolved: true,
+            bind: vec![Endpoint::ANY],
+            names: vec![Name::ANY],
+            addresses: vec![Endpoint::ANY],
+        }
     }
 
     fn narrows(&self, new: &Self) -> bool {

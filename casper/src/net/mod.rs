@@ -1,9 +1,9 @@
 //! `Net`: connecting, binding and resolving, after cap_net(3).
 
-mod limits;
+pub(crate) mod limits;
 mod portable;
-mod service;
-mod socket;
+pub(crate) mod service;
+pub(crate) mod socket;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -226,4 +226,4 @@ fn duplicate(socket: &impl AsFd) -> Result<OwnedFd, Error> {
     })
 }
 
-crate::client::client!(Net, NetLimits, (), service::Serving);
+crate::client::client!(Net, NetLimits, (), service::Serving, native: |libcasper, ()| libcasper.net());

@@ -2,7 +2,7 @@
 
 mod limits;
 mod portable;
-mod service;
+pub(crate) mod service;
 
 use std::{os::fd::AsFd, time::Duration};
 
@@ -135,4 +135,4 @@ impl NetDb {
     }
 }
 
-crate::client::client!(NetDb, NetDbLimits, (), service::Serving);
+crate::client::client!(NetDb, NetDbLimits, (), service::Serving, native: |libcasper, ()| libcasper.net_db());
