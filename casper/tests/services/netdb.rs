@@ -17,10 +17,6 @@ const fn with_databases(name: &'static str, body: fn(&Casper) -> Outcome) -> Cas
     Case { lacks: no_databases, ..case(name, body) }
 }
 
-const fn in_common(case: Case) -> Case {
-    Case { providers: common("", case.body).providers, ..case }
-}
-
 fn no_databases() -> Option<String> {
     let missing = ["/etc/protocols", "/etc/services"]
         .into_iter()
@@ -29,7 +25,7 @@ fn no_databases() -> Option<String> {
 }
 
 pub(crate) const CASES: &[Case] = &[
-    in_common(with_databases("netdb_finds_protocols", finds_protocols)),
+    Case { lacks: no_databases, ..common("netdb_finds_protocols", finds_protocols) },
     with_databases("netdb_finds_by_numbers_and_services", finds),
     with_databases("netdb_is_held_to_names", limits),
     common("netdb_refuses_names_that_are_none", bad_names),
