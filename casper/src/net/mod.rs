@@ -45,6 +45,10 @@ pub const RIGHTS: Rights = crate::RIGHTS.union(Rights::CONNECT);
 ///
 /// The service is not root, and has no privileges: ports that need some cannot be bound.
 ///
+/// From [`Casper::native`](crate::Casper::native) sockets are made in the program, which FreeBSD allows in capability
+/// mode, and libcasper's process connects and binds them as the program's user. What was resolved is remembered for
+/// all channels to that process, with the port.
+///
 /// ```
 /// use std::{io::{Read, Write}, net::TcpListener};
 ///

@@ -16,7 +16,8 @@ use crate::Error;
 /// A channel to the service `system.netdb`.
 ///
 /// It looks up what /etc/protocols and /etc/services have, by the C library. libcasper's service has
-/// getprotobyname(3) alone.
+/// getprotobyname(3) alone: from [`Casper::native`](crate::Casper::native) all else is
+/// [`Error::Unsupported`], and so are limits to protocols, which it accepts and does not hold.
 ///
 /// ```
 /// use casper::{Casper, NetDb, netdb::NetDbLimits};
