@@ -106,11 +106,13 @@ pub const MOST_ENTRIES: usize = 1024;
 /// | `CAPNET_NAME2ADDR` | [`name2addr`](Self::name2addr) |
 /// | `CAPNET_ADDR2NAME` | [`addr2name`](Self::addr2name) |
 ///
-/// Families hold for all of them, and [`datagrams`](Self::datagrams) for connecting and binding. A later limit can drop none of them by what it leaves out.
+/// Families hold for all of them, and [`datagrams`](Self::datagrams) for connecting and binding. A later limit
+/// can drop none of them by what it leaves out.
 ///
-/// From [`Casper::native`](crate::Casper::native) only the ways are limited, with every family and datagrams: a limit
-/// to some addresses, names or families, or without datagrams, is [`Error::Unsupported`](crate::Error::Unsupported), and
-/// leaves the channel as it was. Whoever holds a channel of libcap_net's can undo such limits.
+/// From [`Casper::native`](crate::Casper::native) only the ways are limited, with every family and datagrams:
+/// a limit to some addresses, names or families, or without datagrams, is
+/// [`Error::Unsupported`](crate::Error::Unsupported), and leaves the channel as it was. Whoever holds a channel
+/// of libcap_net's can undo such limits.
 ///
 /// ```
 /// use casper::net::{Endpoint, Families, NetLimits};
