@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure, reach,
-    sys::{self, RawHints, Unresolved},
+    sys::{self, RawAddresses, RawHints, Unresolved},
 };
 
 bitflags::bitflags! {
@@ -165,7 +165,7 @@ pub struct Found {
 }
 
 /// Addresses of an answer: those of more are an error, and fit in a frame.
-const MOST: usize = 1024;
+pub(crate) const MOST: usize = 1024;
 /// Bytes of the name of a host (`NI_MAXHOST`, with its NUL), and of a service.
 const LONGEST_HOST: usize = 1024;
 const LONGEST_SERVICE: usize = 64;
@@ -195,6 +195,75 @@ fn numbers<F: bitflags::Flags>(flags: &F, known: &[(F, c_int)]) -> c_int {
         .fold(0, |all, (_, number)| all | number)
 }
 
+/// A question for getaddrinfo(3) that may be asked, whoever asks it.
+pub(crate) struct Question {
+    what: String,
+    name: Option<CString>,
+    service: Option<CString>,
+    pub(crate) hints: RawHints,
+    allowed: Families,
+}
+
+impl Question {
+    /// Of what is held to these families.
+    pub(crate) fn new(
+        name: Option<&str>,
+        service: Option<&str>,
+        hints: Hints,
+        allowed: Families,
+    ) -> Result<Self, Failure> {
+        let what = format!("{:?}, service {:?}", name.unwrap_or(""), service.unwrap_or(""));
+        let (name, service) =
+            (words(name, "host", LONGEST_HOST)?, words(service, "service", LONGEST_SERVICE)?);
+        let families = hints.families.unwrap_or(allowed);
+        if !Flags::all().contains(hints.flags) || !Families::all().contains(families) {
+            return Err(Failure::invalid("flags or families that there are not"));
+        }
+        if hints.families.is_some_and(|families| families.is_empty()) {
+            return Err(Failure::invalid("an address has a family"));
+        }
+        let mapped = hints.flags.contains(Flags::V4MAPPED);
+        let needed = if mapped { families | Families::V4 } else { families };
+        if needed.is_empty() || !allowed.contains(needed) {
+            return Err(Failure::not_capable(format!("addresses of {needed:?}")));
+        }
+        let hints = RawHints {
+            flags: numbers(&hints.flags, FLAGS),
+            family: match (families.contains(Families::V4), families.contains(Families::V6)) {
+                (true, false) => libc::AF_INET,
+                (false, true) => libc::AF_INET6,
+                _ => libc::AF_UNSPEC,
+            },
+            kind: hints.kind.map_or(0, Kind::number),
+        };
+        Ok(Self { what, name, service, hints, allowed })
+    }
+
+    /// What the answer is: the addresses, and whether there are more than [`MOST`].
+    pub(crate) fn answer(
+        self,
+        found: Result<(RawAddresses, bool), Unresolved>,
+    ) -> Result<Found, Failure> {
+        let (found, more) = found.map_err(unresolved("getaddrinfo", self.what.clone()))?;
+        if more {
+            let what = format!("getaddrinfo({}), of more than {MOST} addresses", self.what);
+            return Err(Failure::system(what)(io::Error::from_raw_os_error(libc::EFBIG)));
+        }
+        let addresses = found.addresses.iter().filter_map(|found| {
+            let kind = Kind::of(found.kind)?;
+            Some(AddressInfo { address: found.address, kind, protocol: found.protocol })
+        });
+        let (addresses, others): (Vec<_>, Vec<_>) =
+            addresses.partition(|found| self.allowed.contains(Families::of(found.address.ip())));
+        if addresses.is_empty() && !others.is_empty() {
+            // An address of IPv4 was written as one of IPv6.
+            return Err(Failure::not_capable("addresses of Families(V4)"));
+        }
+        let canonical = found.canonical.map(|name| text(name, "canonical name")).transpose()?;
+        Ok(Found { addresses, canonical })
+    }
+}
+
 /// getaddrinfo(3), held to these families.
 pub(crate) fn resolve(
     name: Option<&str>,
@@ -202,52 +271,39 @@ pub(crate) fn resolve(
     hints: Hints,
     allowed: Families,
 ) -> Result<Found, Failure> {
-    let what = format!("{:?}, service {:?}", name.unwrap_or(""), service.unwrap_or(""));
-    let (name, service) =
-        (words(name, "host", LONGEST_HOST)?, words(service, "service", LONGEST_SERVICE)?);
-    let families = hints.families.unwrap_or(allowed);
-    if !Flags::all().contains(hints.flags) || !Families::all().contains(families) {
-        return Err(Failure::invalid("flags or families that there are not"));
-    }
-    if hints.families.is_some_and(|families| families.is_empty()) {
-        return Err(Failure::invalid("an address has a family"));
-    }
-    let mapped = hints.flags.contains(Flags::V4MAPPED);
-    let needed = if mapped { families | Families::V4 } else { families };
-    if needed.is_empty() || !allowed.contains(needed) {
-        return Err(Failure::not_capable(format!("addresses of {needed:?}")));
-    }
-    let raw = RawHints {
-        flags: numbers(&hints.flags, FLAGS),
-        family: match (families.contains(Families::V4), families.contains(Families::V6)) {
-            (true, false) => libc::AF_INET,
-            (false, true) => libc::AF_INET6,
-            _ => libc::AF_UNSPEC,
-        },
-        kind: hints.kind.map_or(0, Kind::number),
-    };
-    let (found, more) = sys::getaddrinfo(name.as_deref(), service.as_deref(), raw, MOST)
-        .map_err(unresolved("getaddrinfo", what.clone()))?;
-    if more {
-        let failed = Failure::system(format!("getaddrinfo({what}), of more than {MOST} addresses"));
-        return Err(failed(io::Error::from_raw_os_error(libc::EFBIG)));
-    }
-    let addresses = found.addresses.iter().filter_map(|found| {
-        let kind = Kind::of(found.kind)?;
-        Some(AddressInfo { address: found.address, kind, protocol: found.protocol })
-    });
-    let (addresses, others): (Vec<_>, Vec<_>) =
-        addresses.partition(|found| allowed.contains(Families::of(found.address.ip())));
-    if addresses.is_empty() && !others.is_empty() {
-        // An address of IPv4 was written as one of IPv6.
-        return Err(Failure::not_capable("addresses of Families(V4)"));
-    }
-    let canonical = found.canonical.map(|name| text(name, "canonical name")).transpose()?;
-    Ok(Found { addresses, canonical })
+    let question = Question::new(name, service, hints, allowed)?;
+    let (name, service) = (question.name.as_deref(), question.service.as_deref());
+    let found = sys::getaddrinfo(name, service, question.hints, MOST);
+    question.answer(found)
 }
 
 fn text(name: Vec<u8>, what: &str) -> Result<String, Failure> {
     String::from_utf8(name).map_err(|_| Failure::invalid(format!("the {what} is no UTF-8")))
+}
+
+/// The flags of a question for getnameinfo(3) that may be asked, in its numbers.
+pub(crate) fn name_flags(
+    address: SocketAddr,
+    flags: NameFlags,
+    allowed: Families,
+) -> Result<c_int, Failure> {
+    if !NameFlags::all().contains(flags) {
+        return Err(Failure::invalid("flags that there are not"));
+    }
+    let family = Families::of(address.ip());
+    if !allowed.contains(family) {
+        return Err(Failure::not_capable(format!("names of addresses of {family:?}")));
+    }
+    Ok(numbers(&flags, NAME_FLAGS))
+}
+
+/// What the answer is.
+pub(crate) fn named(
+    address: SocketAddr,
+    names: Result<(Vec<u8>, Vec<u8>), Unresolved>,
+) -> Result<(String, String), Failure> {
+    let (host, service) = names.map_err(unresolved("getnameinfo", address.to_string()))?;
+    Ok((text(host, "name of the host")?, text(service, "name of the service")?))
 }
 
 /// getnameinfo(3), held to these families.
@@ -256,16 +312,8 @@ pub(crate) fn name(
     flags: NameFlags,
     allowed: Families,
 ) -> Result<(String, String), Failure> {
-    if !NameFlags::all().contains(flags) {
-        return Err(Failure::invalid("flags that there are not"));
-    }
-    let family = Families::of(address.ip());
-    if !allowed.contains(family) {
-        return Err(Failure::not_capable(format!("names of addresses of {family:?}")));
-    }
-    let (host, service) = sys::getnameinfo(address, numbers(&flags, NAME_FLAGS))
-        .map_err(unresolved("getnameinfo", address.to_string()))?;
-    Ok((text(host, "name of the host")?, text(service, "name of the service")?))
+    let flags = name_flags(address, flags, allowed)?;
+    named(address, sys::getnameinfo(address, flags))
 }
 
 const FLAGS: &[(Flags, c_int)] = &[

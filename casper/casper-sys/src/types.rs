@@ -220,7 +220,8 @@ pub struct NetModes {
     pub bind: bool,
 }
 
-/// What a channel to the network is limited to. A list that is `None` is not limited.
+/// What a channel to the network is limited to. A list that is `None` is not limited. Who means harm, and has the
+/// socket, can undo lists, and not the modes.
 ///
 /// libcap_net keeps the lists that a channel has only where they are stated again: one that is left out
 /// is `ENOTCAPABLE`, but for `resolve_families` beside `hosts`, and `name_families` beside `names`.

@@ -21,6 +21,9 @@ bitflags::bitflags! {
 /// A request needs its type and its family. What is not stated is not allowed; that an empty list of
 /// libcasper's allows everything holds here for neither.
 ///
+/// From [`Casper::native`](crate::Casper::native) IPv6 without IPv4 is
+/// [`Error::Unsupported`](crate::Error::Unsupported), and leaves the channel as it was.
+///
 /// ```
 /// use casper::dns::{DnsLimits, Families, Types};
 ///
@@ -30,8 +33,8 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct DnsLimits {
-    types: Types,
-    families: Families,
+    pub(crate) types: Types,
+    pub(crate) families: Families,
 }
 
 impl DnsLimits {

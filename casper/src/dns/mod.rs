@@ -153,4 +153,4 @@ fn addresses(found: &Found) -> Vec<IpAddr> {
     addresses
 }
 
-crate::client::client!(Dns, DnsLimits, (), service::Serving);
+crate::client::client!(Dns, DnsLimits, (), service::Serving, native: |libcasper, ()| libcasper.dns());

@@ -77,12 +77,15 @@ impl From<IpAddr> for Endpoint {
 
 /// A name that may be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Name {
+pub(crate) struct Name {
     host: Option<String>,
     service: Option<String>,
 }
 
 impl Name {
+    /// Any host and service.
+    pub(crate) const ANY: Self = Self { host: None, service: None };
+
     fn covers(&self, other: &Self) -> bool {
         (self.host.is_none() || self.host == other.host)
             && (self.service.is_none() || self.service == other.service)
@@ -103,7 +106,13 @@ pub const MOST_ENTRIES: usize = 1024;
 /// | `CAPNET_NAME2ADDR` | [`name2addr`](Self::name2addr) |
 /// | `CAPNET_ADDR2NAME` | [`addr2name`](Self::addr2name) |
 ///
-/// Families hold for all of them, and [`datagrams`](Self::datagrams) for connecting and binding. A later limit can drop none of them by what it leaves out.
+/// Families hold for all of them, and [`datagrams`](Self::datagrams) for connecting and binding. A later limit
+/// can drop none of them by what it leaves out.
+///
+/// From [`Casper::native`](crate::Casper::native) only the ways are limited, with every family and datagrams:
+/// a limit to some addresses, names or families, or without datagrams, is
+/// [`Error::Unsupported`](crate::Error::Unsupported), and leaves the channel as it was. Whoever holds a channel
+/// of libcap_net's can undo such limits.
 ///
 /// ```
 /// use casper::net::{Endpoint, Families, NetLimits};
@@ -118,13 +127,13 @@ pub const MOST_ENTRIES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub struct NetLimits {
-    families: Families,
-    datagrams: bool,
-    connect: Vec<Endpoint>,
-    resolved: bool,
-    bind: Vec<Endpoint>,
-    names: Vec<Name>,
-    addresses: Vec<Endpoint>,
+    pub(crate) families: Families,
+    pub(crate) datagrams: bool,
+    pub(crate) connect: Vec<Endpoint>,
+    pub(crate) resolved: bool,
+    pub(crate) bind: Vec<Endpoint>,
+    pub(crate) names: Vec<Name>,
+    pub(crate) addresses: Vec<Endpoint>,
 }
 
 impl NetLimits {
@@ -233,14 +242,15 @@ impl NetLimits {
 
 impl Limits for NetLimits {
     fn unlimited() -> Self {
-        Self::nothing()
-            .families(Families::all())
-            .datagrams()
-            .connect(Endpoint::ANY)
-            .connect_resolved()
-            .bind(Endpoint::ANY)
-            .name2addr(None, None)
-            .addr2name(Endpoint::ANY)
+        Self {
+            families: Families::all(),
+            datagrams: true,
+            connect: vec![Endpoint::ANY],
+            resolved: true,
+            bind: vec![Endpoint::ANY],
+            names: vec![Name::ANY],
+            addresses: vec![Endpoint::ANY],
+        }
     }
 
     fn narrows(&self, new: &Self) -> bool {

@@ -1,9 +1,9 @@
 //! `Net`: connecting, binding and resolving, after cap_net(3).
 
-mod limits;
+pub(crate) mod limits;
 mod portable;
-mod service;
-mod socket;
+pub(crate) mod service;
+pub(crate) mod socket;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -44,6 +44,10 @@ pub const RIGHTS: Rights = crate::RIGHTS.union(Rights::CONNECT);
 /// and where they do not allow to connect to what was resolved, it counts for nothing.
 ///
 /// The service is not root, and has no privileges: ports that need some cannot be bound.
+///
+/// From [`Casper::native`](crate::Casper::native) sockets are made in the program, which FreeBSD allows in capability
+/// mode, and libcasper's process connects and binds them as the program's user. What was resolved is remembered for
+/// all channels to that process, with the port.
 ///
 /// ```
 /// use std::{io::{Read, Write}, net::TcpListener};
@@ -226,4 +230,4 @@ fn duplicate(socket: &impl AsFd) -> Result<OwnedFd, Error> {
     })
 }
 
-crate::client::client!(Net, NetLimits, (), service::Serving);
+crate::client::client!(Net, NetLimits, (), service::Serving, native: |libcasper, ()| libcasper.net());

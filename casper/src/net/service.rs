@@ -100,14 +100,14 @@ impl Service for Serving {
 
 /// What the one who is given a socket may do with it, where rights travel with descriptors: everything but
 /// to name an address.
-const STREAM: Rights = Rights::SOCK_CLIENT
+pub(crate) const STREAM: Rights = Rights::SOCK_CLIENT
     .difference(Rights::CONNECT)
     .union(Rights::EVENT)
     .union(Rights::FCNTL)
     .union(Rights::FSTAT)
     .union(Rights::IOCTL);
 /// What is accepted has the rights of who accepts.
-const LISTENER: Rights = STREAM.union(Rights::ACCEPT);
+pub(crate) const LISTENER: Rights = STREAM.union(Rights::ACCEPT);
 
 impl Connection<Serving> {
     fn check_transport(&self, transport: Transport) -> Result<(), Failure> {

@@ -27,13 +27,13 @@ const STACK: usize = 64 << 10;
 
 /// A socket of TCP or UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Tcp,
     Udp,
 }
 
 impl Transport {
-    fn socket(self, address: SocketAddr) -> io::Result<Socket> {
+    pub(crate) fn socket(self, address: SocketAddr) -> io::Result<Socket> {
         let (kind, protocol) = match self {
             Self::Tcp => (Type::STREAM, Protocol::TCP),
             Self::Udp => (Type::DGRAM, Protocol::UDP),
@@ -58,6 +58,14 @@ pub(super) fn connected(
 
 /// A new socket that is bound, and listens if it is one of TCP. One of IPv6 is of that alone.
 pub(super) fn bound(transport: Transport, address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = to_bind(transport, address)?;
+    socket.bind(&address.into())?;
+    serve(&socket, transport)?;
+    Ok(socket.into())
+}
+
+/// A new socket to be bound to this.
+pub(crate) fn to_bind(transport: Transport, address: SocketAddr) -> io::Result<Socket> {
     let socket = transport.socket(address)?;
     if address.is_ipv6() {
         // Before the address, since the system holds it from then on.
@@ -66,18 +74,20 @@ pub(super) fn bound(transport: Transport, address: SocketAddr) -> io::Result<Own
     if transport == Transport::Tcp {
         socket.set_reuse_address(true)?;
     }
-    socket.bind(&address.into())?;
-    if transport == Transport::Tcp {
-        socket.listen(BACKLOG)?;
-    }
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Has a bound socket listen, if it is one of TCP.
+pub(crate) fn serve(socket: &Socket, transport: Transport) -> io::Result<()> {
+    if transport == Transport::Tcp { socket.listen(BACKLOG) } else { Ok(()) }
 }
 
 fn is_mapped(address: SocketAddr) -> bool {
     address.is_ipv6() && address.ip().to_canonical().is_ipv4()
 }
 
-fn held(time: Duration) -> Duration {
+/// How long connecting may take that was to take so long.
+pub(crate) fn held(time: Duration) -> Duration {
     time.clamp(Duration::from_millis(1), LONGEST)
 }
 
@@ -91,7 +101,7 @@ fn connect_within(socket: &Socket, address: SocketAddr, time: Duration) -> io::R
 }
 
 /// Whether a socket that was sent is one of TCP or UDP that is not connected and does not listen.
-pub(super) fn check(socket: &OwnedFd) -> Result<Transport, Failure> {
+pub(crate) fn check(socket: &OwnedFd) -> Result<Transport, Failure> {
     let socket = SockRef::from(socket);
     let wrong = || Failure::invalid("it is no socket of TCP or UDP");
     // All of these fail at once, without a call to whatever is behind the descriptor, unless it is one.

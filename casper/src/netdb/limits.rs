@@ -19,7 +19,7 @@ pub const MOST_NAMES: usize = 1024;
 #[must_use]
 pub struct NetDbLimits {
     /// `None`: all of them.
-    protocols: Option<Vec<String>>,
+    pub(crate) protocols: Option<Vec<String>>,
     services: Option<Vec<String>>,
 }
 

@@ -2,7 +2,7 @@
 
 mod limits;
 mod portable;
-mod service;
+pub(crate) mod service;
 
 use std::{os::fd::AsFd, time::Duration};
 
@@ -16,7 +16,8 @@ use crate::Error;
 /// A channel to the service `system.netdb`.
 ///
 /// It looks up what /etc/protocols and /etc/services have, by the C library. libcasper's service has
-/// getprotobyname(3) alone.
+/// getprotobyname(3) alone: from [`Casper::native`](crate::Casper::native) all else is
+/// [`Error::Unsupported`], and so are limits to protocols, which it accepts and does not hold.
 ///
 /// ```
 /// use casper::{Casper, NetDb, netdb::NetDbLimits};
@@ -135,4 +136,4 @@ impl NetDb {
     }
 }
 
-crate::client::client!(NetDb, NetDbLimits, (), service::Serving);
+crate::client::client!(NetDb, NetDbLimits, (), service::Serving, native: |libcasper, ()| libcasper.net_db());

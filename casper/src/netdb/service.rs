@@ -54,14 +54,15 @@ impl Service for Serving {
     }
 }
 
-fn words(name: &str) -> Result<CString, Failure> {
+/// A name that can be meant.
+pub(crate) fn words(name: &str) -> Result<CString, Failure> {
     if name.is_empty() || name.len() > LONGEST {
         return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
     }
     CString::new(name).map_err(|_| Failure::invalid("a name has no NUL"))
 }
 
-fn optional(name: Option<&String>) -> Result<Option<CString>, Failure> {
+pub(crate) fn optional(name: Option<&String>) -> Result<Option<CString>, Failure> {
     name.map(|name| words(name)).transpose()
 }
 
@@ -73,7 +74,8 @@ fn texts(names: Vec<Vec<u8>>) -> Result<Vec<String>, Failure> {
     names.into_iter().map(text).collect()
 }
 
-fn protocol(raw: RawProtocol) -> Result<ProtocolEntry, Failure> {
+/// An entry in words.
+pub(crate) fn protocol(raw: RawProtocol) -> Result<ProtocolEntry, Failure> {
     Ok(ProtocolEntry { name: text(raw.name)?, aliases: texts(raw.aliases)?, number: raw.number })
 }
 

@@ -2,7 +2,7 @@
 
 use sandbox_spawn::Worker;
 
-use crate::{Error, grp, pwd, sysctl};
+use crate::{Error, dns, grp, net, netdb, pwd, sysctl};
 
 /// What libcasper would be. There is none here, and so no value of this type.
 #[derive(Debug)]
@@ -27,7 +27,19 @@ impl Libcasper {
         match *self {}
     }
 
+    pub(crate) fn dns(&self) -> Result<Box<dyn dns::Api>, Error> {
+        match *self {}
+    }
+
     pub(crate) fn grp(&self) -> Result<Box<dyn grp::Api>, Error> {
+        match *self {}
+    }
+
+    pub(crate) fn net(&self) -> Result<Box<dyn net::Api>, Error> {
+        match *self {}
+    }
+
+    pub(crate) fn net_db(&self) -> Result<Box<dyn netdb::Api>, Error> {
         match *self {}
     }
 

@@ -29,4 +29,6 @@ pub(crate) use netdb::{
 };
 pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
 pub(crate) use posix::{LocalTime, as_ordinary_user, local_time, resolver_message};
-pub(crate) use resolver::{RawHints, Unresolved, getaddrinfo, getnameinfo};
+#[cfg(all(target_os = "freebsd", feature = "native"))]
+pub(crate) use resolver::RawAddress;
+pub(crate) use resolver::{RawAddresses, RawHints, Unresolved, getaddrinfo, getnameinfo};

@@ -86,6 +86,14 @@ pub(crate) fn not_capable<T: std::fmt::Debug>(result: Result<T, Error>, service:
     }
 }
 
+/// There must be nothing of the kind, in the name of the service.
+pub(crate) fn unsupported<T: std::fmt::Debug>(result: Result<T, Error>, service: &str) -> Outcome {
+    match result {
+        Err(error @ Error::Unsupported { .. }) if error.service() == Some(service) => Ok(()),
+        other => Err(format!("not refused as something that there is not: {other:?}")),
+    }
+}
+
 /// Longer than anything takes, unless it hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 

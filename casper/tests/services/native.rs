@@ -25,6 +25,10 @@ pub(crate) const CASES: &[Case] = &[
     of_libcasper("channels_outlive_who_opened_them", outlives),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
     of_libcasper("limits_hold_without_this_crate", bare::held),
+    #[cfg(all(target_os = "freebsd", feature = "native"))]
+    of_libcasper("limits_of_names_hold_without_this_crate", bare::names),
+    #[cfg(all(target_os = "freebsd", feature = "native"))]
+    of_libcasper("modes_of_the_network_hold_without_this_crate", bare::modes),
 ];
 
 fn names_the_library(_: &Casper) -> Outcome {
@@ -135,7 +139,16 @@ fn outlives(_: &Casper) -> Outcome {
 /// What a program that was taken over would do: it asks libcasper, and not this crate.
 #[cfg(all(target_os = "freebsd", feature = "native"))]
 mod bare {
-    use casper_sys::{Channel, Error, Service, SysctlLimit, Variable};
+    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+    use casper::{
+        Dns, Net,
+        dns::{DnsLimits, Families, Types},
+        net::{Endpoint, NetLimits},
+    };
+    use casper_sys::{
+        Channel, DnsType, Error, Family, NetModes, Query, Service, SysctlLimit, Variable,
+    };
 
     use super::{
         Access, Casper, Commands, Limits, Outcome, Pwd, PwdLimits, Sysctl, SysctlLimits, ensure,
@@ -152,6 +165,63 @@ mod bare {
     fn channel(of: &impl std::os::fd::AsFd, service: Service) -> Result<Channel, String> {
         let socket = of.as_fd().try_clone_to_owned().map_err(text)?;
         Channel::from_socket(socket, service).map_err(text)
+    }
+
+    fn localhost(family: Option<Family>) -> Query<'static> {
+        Query { host: Some("localhost"), family, ..Query::default() }
+    }
+
+    pub(super) fn names(casper: &Casper) -> Outcome {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        let dns: Dns = casper.open().map_err(text)?;
+        let limits = DnsLimits::nothing().types(Types::NAME2ADDR);
+        dns.limit(limits.families(Families::V4)).map_err(text)?;
+        let bare = casper_sys::Dns::from_channel(channel(&dns, Service::Dns)?).map_err(text)?;
+        bare.resolve(&localhost(Some(Family::V4))).map_err(text)?;
+        refused(bare.resolve(&localhost(Some(Family::V6))))?;
+        refused(bare.resolve(&localhost(None)))?;
+        refused(bare.name(&local, 0))?;
+        refused(bare.limit_families(&[Family::V4, Family::V6]))?;
+        refused(bare.limit_types(&[DnsType::NameToAddress, DnsType::AddressToName]))?;
+        // Each way in which limits are nothing, on a channel that had limits and on one that had none.
+        let new: Dns = casper.open().map_err(text)?;
+        for (dns, nothing) in [(&dns, limits), (&new, DnsLimits::nothing().families(Families::V4))]
+        {
+            dns.limit(nothing).map_err(text)?;
+            let bare = casper_sys::Dns::from_channel(channel(dns, Service::Dns)?).map_err(text)?;
+            for family in [Some(Family::V4), Some(Family::V6), None] {
+                refused(bare.resolve(&localhost(family)))?;
+            }
+            refused(bare.name(&local, 0))?;
+            refused(bare.limit_families(&[Family::V4]))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn modes(casper: &Casper) -> Outcome {
+        let net: Net = casper.open().map_err(text)?;
+        let limits = NetLimits::nothing().families(Families::all()).datagrams();
+        net.limit(limits.connect(Endpoint::ANY)).map_err(text)?;
+        let bare = casper_sys::Net::from_channel(channel(&net, Service::Net)?).map_err(text)?;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(text)?;
+        let here = socket.local_addr().map_err(text)?;
+        bare.connect(&socket, &here).map_err(text)?;
+        refused(bare.bind(&socket, &here))?;
+        refused(bare.resolve(&localhost(Some(Family::V4))))?;
+        refused(bare.name(&here, 0))?;
+        let connect = NetModes { connect: true, ..NetModes::default() };
+        for modes in [
+            NetModes { bind: true, ..connect },
+            NetModes { resolve: true, ..connect },
+            NetModes { name: true, ..connect },
+            NetModes { connect_resolved: true, ..connect },
+        ] {
+            refused(bare.limit(&casper_sys::NetLimits { modes, ..Default::default() }))?;
+        }
+        net.limit(NetLimits::nothing()).map_err(text)?;
+        refused(bare.connect(&socket, &here))?;
+        let modes = connect;
+        refused(bare.limit(&casper_sys::NetLimits { modes, ..Default::default() }))
     }
 
     pub(super) fn held(casper: &Casper) -> Outcome {

@@ -5,7 +5,10 @@ use casper::{Casper, Error, Limits, NetDb, netdb::NetDbLimits};
 use proptest::prelude::*;
 
 use crate::{
-    harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
+    harness::{
+        Case, LONG, Outcome, Tested, case, common, ensure, native, not_capable, of_libcasper, text,
+        unsupported,
+    },
     hostile, model, worker,
 };
 
@@ -22,10 +25,13 @@ fn no_databases() -> Option<String> {
 }
 
 pub(crate) const CASES: &[Case] = &[
-    with_databases("netdb_finds_protocols_and_services", finds),
+    Case { lacks: no_databases, ..common("netdb_finds_protocols", finds_protocols) },
+    with_databases("netdb_finds_by_numbers_and_services", finds),
     with_databases("netdb_is_held_to_names", limits),
-    case("netdb_refuses_names_that_are_none", bad_names),
-    case("netdb_works_in_capability_mode", confined),
+    common("netdb_refuses_names_that_are_none", bad_names),
+    common("netdb_is_held_to_no_services", no_services),
+    of_libcasper("netdb_refuses_what_libcasper_does_not_have", lacks),
+    common("netdb_works_in_capability_mode", confined),
     case("netdb_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<NetDb>(casper, "netdb")
     }),
@@ -91,17 +97,28 @@ impl Tested for NetDb {
     }
 }
 
-fn finds(casper: &Casper) -> Outcome {
+fn finds_protocols(casper: &Casper) -> Outcome {
     let netdb: NetDb = casper.open().map_err(text)?;
     let tcp = netdb.getprotobyname("tcp").map_err(text)?.ok_or("no TCP")?;
     ensure!(tcp.number == 6 && tcp.aliases.contains(&"TCP".to_owned()), "{tcp:?}");
+    ensure!(netdb.getprotobyname("TCP").map_err(text)? == Some(tcp), "another by its alias");
+    let udp = netdb.getprotobyname("udp").map_err(text)?.ok_or("no UDP")?;
+    ensure!(udp.number == 17 && udp.name == "udp", "{udp:?}");
+    ensure!(netdb.getprotobyname("no-such").map_err(text)?.is_none(), "a protocol");
+    let clone = netdb.try_clone().map_err(text)?;
+    drop(netdb);
+    clone.ask().map_err(text)
+}
+
+fn finds(casper: &Casper) -> Outcome {
+    let netdb: NetDb = casper.open().map_err(text)?;
+    let tcp = netdb.getprotobyname("tcp").map_err(text)?.ok_or("no TCP")?;
     ensure!(netdb.getprotobynumber(6).map_err(text)? == Some(tcp), "another protocol 6");
     let ssh = netdb.getservbyname("ssh", Some("tcp")).map_err(text)?.ok_or("no ssh")?;
     ensure!((ssh.port, ssh.protocol.as_str()) == (22, "tcp"), "{ssh:?}");
     ensure!(netdb.getservbyport(22, Some("tcp")).map_err(text)? == Some(ssh), "another port 22");
     let domain = netdb.getservbyname("domain", None).map_err(text)?.ok_or("no domain")?;
     ensure!(domain.port == 53, "{domain:?}");
-    ensure!(netdb.getprotobyname("no-such").map_err(text)?.is_none(), "a protocol");
     ensure!(netdb.getservbyname("no-such", None).map_err(text)?.is_none(), "a service");
     for number in [-1, 256, i32::MAX, i32::MIN] {
         ensure!(netdb.getprotobynumber(number).map_err(text)?.is_none(), "protocol {number}");
@@ -151,12 +168,49 @@ fn bad_names(casper: &Casper) -> Outcome {
     netdb.ask().map_err(text)
 }
 
+/// What both providers hold: every protocol, and no service.
+fn no_services(casper: &Casper) -> Outcome {
+    let netdb: NetDb = casper.open().map_err(text)?;
+    let limits = NetDbLimits::nothing().all_protocols();
+    netdb.limit(limits.clone()).map_err(text)?;
+    ensure!(netdb.limits().map_err(text)? == limits, "other limits");
+    netdb.ask().map_err(text)?;
+    not_capable(netdb.getservbyname("ssh", Some("tcp")), NAME)?;
+    not_capable(netdb.getservbyport(22, None), NAME)?;
+    not_capable(netdb.limit(limits.service("ssh")), NAME)?;
+    not_capable(netdb.limit(NetDbLimits::unlimited()), NAME)?;
+    netdb.ask().map_err(text)
+}
+
+fn lacks(casper: &Casper) -> Outcome {
+    ensure!(native(), "another provider");
+    let netdb: NetDb = casper.open().map_err(text)?;
+    for limits in [NetDbLimits::nothing(), NetDbLimits::nothing().protocol("tcp").all_services()] {
+        unsupported(netdb.limit(limits), NAME)?;
+    }
+    ensure!(netdb.limits().map_err(text)? == NetDbLimits::unlimited(), "some of it was set");
+    netdb.getprotobyname("udp").map_err(text)?;
+    unsupported(netdb.getprotobynumber(6), NAME)?;
+    unsupported(netdb.getservbyname("ssh", Some("tcp")), NAME)?;
+    unsupported(netdb.getservbyport(22, None), NAME)?;
+    netdb.ask().map_err(text)
+}
+
 fn confined(casper: &Casper) -> Outcome {
     let netdb: NetDb = casper.open().map_err(text)?;
-    netdb.limit(NetDbLimits::nothing().protocol("tcp")).map_err(text)?;
+    let tcp = if native() {
+        NetDbLimits::nothing().all_protocols()
+    } else {
+        NetDbLimits::nothing().protocol("tcp")
+    };
+    netdb.limit(tcp).map_err(text)?;
     capsicum_rs::Sandbox::new().grant(&netdb, casper::RIGHTS).enter().map_err(text)?;
     ensure!(std::fs::File::open("/etc/protocols").is_err(), "it is not confined");
     netdb.ask().map_err(text)?;
+    not_capable(netdb.limit(NetDbLimits::unlimited()), NAME)?;
+    if native() {
+        return Ok(());
+    }
     not_capable(netdb.getprotobyname("udp"), NAME)?;
     not_capable(netdb.limit(NetDbLimits::nothing().protocol("udp")), NAME)
 }

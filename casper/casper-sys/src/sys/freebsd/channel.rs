@@ -185,6 +185,16 @@ impl Channel {
         self.explain(refusal(self.service, call, source), call)
     }
 
+    /// The error of a call that the service has made, whose errno(2) may be any: `ECONNRESET` is of the peer
+    /// that it connected to, unless it is gone itself.
+    pub(super) fn told(&self, call: &'static str, source: io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(libc::ENOTCAPABLE) => Error::NotCapable { service: self.service, call },
+            _ if self.hung_up() => Error::Died { service: self.service, call },
+            _ => Error::System { call, source },
+        }
+    }
+
     fn explain(&self, error: Error, call: &'static str) -> Error {
         match error {
             Error::System { .. } if self.hung_up() => Error::Died { service: self.service, call },

@@ -22,6 +22,11 @@ unsafe extern "C" {
     fn __h_errno() -> *mut c_int;
 }
 
+/// No family of addresses. libcap_dns takes any number in its limits, and compares it with that of a request
+/// (`dns_allowed_family`); getaddrinfo(3) and gethostbyname2(3) refuse this one (`EAI_FAMILY`,
+/// `EAFNOSUPPORT`), and the family of an address in a request for its name is a byte.
+const NO_FAMILY: c_int = c_int::MAX;
+
 channel_of! {
     /// Names and addresses of hosts: cap_dns(3).
     Dns
@@ -140,14 +145,18 @@ impl Dns {
         })
     }
 
-    /// Narrows the families: cap_dns_family_limit(3). A query without a family is refused then.
+    /// Narrows the families: cap_dns_family_limit(3). A query without a family is refused then. An empty list
+    /// allows nothing: the number of no family is in every list, so that there is one that can be kept.
+    ///
+    /// Who may ask for IPv6 may ask for the names of IPv4 too, which can be written as IPv6.
     ///
     /// # Errors
-    /// As [`Dns::limit_types`].
+    /// [`Error::NotCapable`] for more than is allowed already; a channel that was limited by other code than
+    /// this has no such entry, and cannot be limited to families again.
     pub fn limit_families(&self, families: &[Family]) -> Result<(), Error> {
         const CALL: &str = "cap_dns_family_limit";
-        not_empty(CALL, families)?;
-        let families: Vec<c_int> = families.iter().copied().map(address::family).collect();
+        let families = families.iter().copied().map(address::family);
+        let families: Vec<c_int> = families.chain([NO_FAMILY]).collect();
         let table = load::dns()?;
         // SAFETY: the channel is open, and the numbers live until the call returns.
         done(&self.channel, CALL, unsafe {

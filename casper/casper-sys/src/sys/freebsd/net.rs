@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{CString, OsString, c_int},
+    io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd},
 };
@@ -42,14 +43,15 @@ impl Net {
         let address = Raw::new(address);
         let table = load::net()?;
         // SAFETY: the channel and the socket are open, and the address lives until the call returns.
-        done(&self.channel, "cap_connect", unsafe {
+        let code = unsafe {
             table.cap_connect(
                 self.channel.raw(),
                 socket.as_fd().as_raw_fd(),
                 address.pointer(),
                 address.length(),
             )
-        })
+        };
+        self.told("cap_connect", code)
     }
 
     /// bind(2) of a socket.
@@ -60,14 +62,19 @@ impl Net {
         let address = Raw::new(address);
         let table = load::net()?;
         // SAFETY: the channel and the socket are open, and the address lives until the call returns.
-        done(&self.channel, "cap_bind", unsafe {
+        let code = unsafe {
             table.cap_bind(
                 self.channel.raw(),
                 socket.as_fd().as_raw_fd(),
                 address.pointer(),
                 address.length(),
             )
-        })
+        };
+        self.told("cap_bind", code)
+    }
+
+    fn told(&self, call: &'static str, code: c_int) -> Result<(), Error> {
+        if code == 0 { Ok(()) } else { Err(self.channel.told(call, io::Error::last_os_error())) }
     }
 
     /// getaddrinfo(3), as [`Dns::resolve`](super::Dns::resolve).
@@ -87,6 +94,10 @@ impl Net {
     }
 
     /// Narrows what may be done: cap_net_limit(3).
+    ///
+    /// The modes hold. **The lists hold against honest code alone**: who has the socket can send limits of his
+    /// own making. A list that he states without entries is none, in releases before FreeBSD-SA-26:24, and an
+    /// address that he names `d` is that address with every port, in newer ones too.
     ///
     /// # Errors
     /// [`Error::NotCapable`] for more than is allowed already, and for a list that the channel has and

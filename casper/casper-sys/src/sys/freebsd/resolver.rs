@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsString, c_char, c_int},
+    io,
     net::SocketAddr,
     ptr,
 };
@@ -12,6 +13,7 @@ use super::{
     Channel,
     address::{self, Raw},
     bindings::casper::cap_channel_t,
+    names::clear_errno,
     text::{c_string, copy, or_null},
 };
 use crate::{Error, Query, Resolved};
@@ -74,6 +76,7 @@ pub(super) fn resolve(
         ai_next: ptr::null_mut(),
     };
     let mut first = ptr::null_mut();
+    clear_errno();
     // SAFETY: the channel is open, and all else lives until the call returns.
     let code = unsafe {
         function(
@@ -87,7 +90,8 @@ pub(super) fn resolve(
     check(channel, CALL, code)?;
     let mut found = Vec::new();
     let mut next: *const addrinfo = first;
-    // SAFETY: a list of getaddrinfo(3)'s form, which freeaddrinfo(3) frees (cap_dns(3)).
+    // SAFETY: a list of getaddrinfo(3)'s form. Both libraries make an entry and its address in one piece of
+    // malloc(3), and the name in another, which is what freeaddrinfo(3) of FreeBSD frees. That takes no null.
     unsafe {
         while let Some(entry) = next.as_ref() {
             if let Some(address) = address::read(entry.ai_addr, entry.ai_addrlen) {
@@ -119,6 +123,7 @@ pub(super) fn name(
     // Both libraries copy one byte more than they are told (`strlcpy(host, …, hostlen + 1)`).
     let mut host = [0; HOST + 1];
     let mut service = [0; SERVICE + 1];
+    clear_errno();
     // SAFETY: the channel is open, all else lives until the call returns, and what is written fits.
     let code = unsafe {
         function(
@@ -137,16 +142,20 @@ pub(super) fn name(
     Ok(unsafe { (copy(host.as_ptr()), copy(service.as_ptr())) })
 }
 
-/// What the code of either function says. Where the limits do not allow it, cap_net(3) says
-/// `ENOTCAPABLE`, and cap_dns(3) `NO_RECOVERY`, which is the number of `EAI_BADFLAGS`: with flags that
-/// are known it is nothing else.
+/// What the code of either function says, at once: errno(2) is the last call's. Where the limits do not allow
+/// it, cap_net(3) says `ENOTCAPABLE`, and in newer releases `EAI_SYSTEM` with that as errno(2); cap_dns(3) says
+/// `NO_RECOVERY`, which is the number of `EAI_BADFLAGS`: with flags that are known it is nothing else.
+///
+/// Older releases do not tell the errno(2) of `EAI_SYSTEM`, which then is 0, as it was before the call.
 fn check(channel: &Channel, call: &'static str, code: c_int) -> Result<(), Error> {
     const NO_RECOVERY: c_int = 3;
+    let source = io::Error::last_os_error();
     match code {
         0 => Ok(()),
         libc::ENOTCAPABLE | NO_RECOVERY => {
             Err(Error::NotCapable { service: channel.service(), call })
         }
+        libc::EAI_SYSTEM if source.raw_os_error() != Some(0) => Err(channel.told(call, source)),
         code => {
             // Where there is no answer, it says `EAI_MEMORY`.
             channel.alive(call)?;

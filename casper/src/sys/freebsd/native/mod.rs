@@ -4,8 +4,12 @@
 //! process of the service holds the limits; what they were set to is kept here too, since libcasper
 //! sets them part by part and would keep the first parts of a set that it refuses in the end.
 
+mod dns;
 mod grp;
+mod net;
+mod netdb;
 mod pwd;
+mod resolver;
 mod shared;
 mod sysctl;
 
@@ -45,8 +49,24 @@ impl Libcasper {
         self.0.limit(&services).map_err(|error| Error::NotStarted { reason: error.to_string() })
     }
 
+    pub(crate) fn dns(&self) -> Result<Box<dyn crate::dns::Api>, Error> {
+        self.open(Service::Dns, casper_sys::Casper::dns, crate::dns::DnsLimits::unlimited())
+            .map(|opened| Box::new(opened) as Box<_>)
+    }
+
     pub(crate) fn grp(&self) -> Result<Box<dyn crate::grp::Api>, Error> {
         self.open(Service::Grp, casper_sys::Casper::grp, crate::grp::GrpLimits::unlimited())
+            .map(|opened| Box::new(opened) as Box<_>)
+    }
+
+    pub(crate) fn net(&self) -> Result<Box<dyn crate::net::Api>, Error> {
+        self.open(Service::Net, casper_sys::Casper::net, crate::net::NetLimits::unlimited())
+            .map(|opened| Box::new(opened) as Box<_>)
+    }
+
+    pub(crate) fn net_db(&self) -> Result<Box<dyn crate::netdb::Api>, Error> {
+        let unlimited = crate::netdb::NetDbLimits::unlimited();
+        self.open(Service::NetDb, casper_sys::Casper::net_db, unlimited)
             .map(|opened| Box::new(opened) as Box<_>)
     }
 

@@ -34,7 +34,10 @@ macro_rules! of {
 }
 
 of! {
+    Dns: "system.dns";
     Grp: "system.grp";
+    Net: "system.net";
+    NetDb: "system.netdb";
     Pwd: "system.pwd";
     Sysctl: "system.sysctl";
 }
@@ -64,6 +67,11 @@ impl<T: Of, L: Limits> Shared<T, L> {
     pub(super) fn new(channel: T, limits: L) -> Self {
         let socket = channel.channel().as_fd().as_raw_fd();
         Self { state: Arc::new(Mutex::new((channel, limits))), socket, place: Arc::default() }
+    }
+
+    /// Asks something. The error is for the caller to explain.
+    pub(super) fn lend<R>(&self, ask: impl FnOnce(&T) -> R) -> R {
+        ask(&lock(&self.state).0)
     }
 
     /// Asks something, with what the channel is limited to.

@@ -1,0 +1,215 @@
+//! What a channel may connect to, bind to and do at all.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    thread,
+    time::Instant,
+};
+
+use capsicum_rs::Rights;
+use casper::{
+    Casper, Limits, Net,
+    net::{Endpoint, Families, NameFlags, NetLimits},
+};
+use socket2::{Domain, MsgHdr, Protocol, SockAddr, SockRef, Socket, Type};
+
+use super::{NAME, local, local6, numeric, open, server, talk};
+use crate::harness::{LONG, Outcome, Tested, ensure, native, not_capable, text, unsupported};
+
+pub(super) fn addresses(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    let ((server, allowed), (_other, other)) = (server()?, server()?);
+    let limits = NetLimits::nothing()
+        .families(Families::V4)
+        .connect(allowed)
+        .bind(local(0))
+        .addr2name(IpAddr::from(Ipv4Addr::LOCALHOST));
+    net.limit(limits.clone()).map_err(text)?;
+    ensure!(net.limits().map_err(text)? == limits, "other limits");
+    let client = net.connect_tcp(allowed).map_err(text)?;
+    talk(&client, &server.accept().map_err(text)?.0)?;
+    not_capable(net.connect_tcp(other), NAME)?;
+    not_capable(net.connect_udp(other), NAME)?;
+    // Datagrams are stated.
+    not_capable(net.connect_udp(allowed), NAME)?;
+    not_capable(net.bind_udp(local(0)), NAME)?;
+    let datagrams = UdpSocket::bind(local(0)).map_err(text)?;
+    not_capable(net.connect(&datagrams, allowed), NAME)?;
+    not_capable(net.bind(&datagrams, local(0)), NAME)?;
+    not_capable(net.limit(limits.clone().datagrams()), NAME)?;
+    not_capable(net.connect_tcp((Ipv4Addr::UNSPECIFIED, allowed.port()).into()), NAME)?;
+    not_capable(net.connect_tcp((Ipv4Addr::new(127, 0, 0, 2), allowed.port()).into()), NAME)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).map_err(text)?;
+    not_capable(net.connect(&socket, other), NAME)?;
+    not_capable(net.bind(&socket, (Ipv4Addr::UNSPECIFIED, 0).into()), NAME)?;
+    net.bind(&socket, local(0)).map_err(text)?;
+    net.bind_tcp(local(0)).map_err(text)?;
+    not_capable(net.bind_udp(local(other.port())), NAME)?;
+    net.getnameinfo(local(1), NameFlags::NUMERICHOST).map_err(text)?;
+    not_capable(
+        net.getnameinfo((Ipv4Addr::new(192, 0, 2, 1), 1).into(), NameFlags::default()),
+        NAME,
+    )?;
+    not_capable(net.getaddrinfo(Some("127.0.0.1"), None, numeric()), NAME)?;
+    not_capable(net.limit(limits.clone().connect(other)), NAME)?;
+    not_capable(net.limit(NetLimits::unlimited()), NAME)?;
+    net.limit(limits).map_err(text)
+}
+
+pub(super) fn families(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    net.limit(
+        NetLimits::nothing()
+            .families(Families::V6)
+            .datagrams()
+            .connect(Endpoint::ANY)
+            .bind(Endpoint::ANY),
+    )
+    .map_err(text)?;
+    let (_server, v4) = server()?;
+    let mapped = |address: SocketAddr| -> Result<SocketAddr, String> {
+        match address.ip() {
+            IpAddr::V4(ip) => Ok((ip.to_ipv6_mapped(), address.port()).into()),
+            IpAddr::V6(_) => Err("not IPv4".to_owned()),
+        }
+    };
+    not_capable(net.connect_tcp(v4), NAME)?;
+    not_capable(net.connect_tcp(mapped(v4)?), NAME)?;
+    not_capable(net.bind_tcp(mapped(local(0))?), NAME)?;
+    // A socket of a client's that is bound to :: takes IPv4 too, or can be made to.
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)).map_err(text)?;
+    socket.set_only_v6(true).map_err(text)?;
+    not_capable(net.bind(&socket, (Ipv6Addr::UNSPECIFIED, 0).into()), NAME)?;
+    net.bind(&socket, local6(0)).map_err(text)?;
+    net.connect_udp(local6(9)).map_err(text)?;
+    // A later limit that says nothing of families drops none of the earlier one's, as it does in libcasper.
+    net.limit(NetLimits::nothing().datagrams().connect(v4).connect(local6(9))).map_err(text)?;
+    not_capable(net.connect_tcp(v4), NAME)?;
+    not_capable(net.connect_udp(local6(9)), NAME)?;
+    not_capable(net.limit(NetLimits::nothing().families(Families::V6)), NAME)
+}
+
+pub(super) fn confined(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    let ((server, allowed), (_other, other)) = (server()?, server()?);
+    let limits = NetLimits::nothing().families(Families::V4).datagrams();
+    net.limit(limits.connect(allowed).bind(local(0))).map_err(text)?;
+    let (accepted, told) = std::sync::mpsc::channel();
+    let started = Instant::now();
+    let accepting = thread::spawn(move || {
+        let _ = accepted.send(server.accept().map(|(stream, _)| stream));
+    });
+    let client = net.connect_tcp(allowed).map_err(text)?;
+    talk(&client, &told.recv_timeout(LONG).map_err(text)?.map_err(text)?)?;
+    accepting.join().map_err(|_| "it panicked")?;
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(text)?;
+    // With less than the ceiling on a grant no socket could be sent, on Linux.
+    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME;
+    capsicum_rs::Sandbox::new()
+        .grant(&net, ceiling | casper::net::RIGHTS)
+        .ceiling(ceiling)
+        .enter()
+        .map_err(text)?;
+    ensure!(TcpStream::connect(allowed).is_err(), "it is not confined");
+    ensure!(UdpSocket::bind(local(0)).is_err(), "it is not confined");
+    let client = net.connect_udp(allowed).map_err(text)?;
+    ensure!(client.connect(other).is_err(), "a socket can be connected again");
+    for socket in [SockRef::from(&client), SockRef::from(&net.bind_udp(local(0)).map_err(text)?)] {
+        ensure!(socket.send_to(b"x", &other.into()).is_err(), "datagrams go anywhere");
+        let (to, x) = (SockAddr::from(other), [std::io::IoSlice::new(b"x")]);
+        let message = MsgHdr::new().with_addr(&to).with_buffers(&x);
+        ensure!(socket.sendmsg(&message, 0).is_err(), "messages go anywhere");
+    }
+    client.send(b"x").map_err(text)?;
+    let listener = net.bind_tcp(local(0)).map_err(text)?;
+    ensure!(listener.local_addr().map_err(text)?.port() != 0, "it is not bound");
+    net.connect(&socket, allowed).map_err(text)?;
+    not_capable(net.connect_tcp(other), NAME)?;
+    not_capable(net.connect(&socket, other), NAME)?;
+    not_capable(net.limit(NetLimits::nothing().families(Families::V4).connect(other)), NAME)?;
+    ensure!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
+    Ok(())
+}
+
+/// Everything that any address and kind of socket comes to.
+fn everywhere() -> NetLimits {
+    NetLimits::nothing().families(Families::all()).datagrams()
+}
+
+/// What both providers hold: what is done at all, whatever the address.
+pub(super) fn modes(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    let (server, address) = server()?;
+    let limits = everywhere().connect(Endpoint::ANY).name2addr(None, None);
+    net.limit(limits.clone()).map_err(text)?;
+    ensure!(net.limits().map_err(text)? == limits, "other limits");
+    let connects = |net: &Net| -> Outcome {
+        talk(&net.connect_tcp(address).map_err(text)?, &server.accept().map_err(text)?.0)
+    };
+    connects(&net)?;
+    net.ask().map_err(text)?;
+    net.getaddrinfo(Some("127.0.0.1"), None, numeric()).map_err(text)?;
+    not_capable(net.bind_tcp(local(0)), NAME)?;
+    not_capable(net.bind_udp(local6(0)), NAME)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).map_err(text)?;
+    not_capable(net.bind(&socket, local(0)), NAME)?;
+    not_capable(net.getnameinfo(local(1), NameFlags::NUMERICHOST), NAME)?;
+    not_capable(net.limit(limits.bind(Endpoint::ANY)), NAME)?;
+    let clone = net.try_clone().map_err(text)?;
+    clone.limit(everywhere().name2addr(None, None)).map_err(text)?;
+    clone.getaddrinfo(Some("127.0.0.1"), None, numeric()).map_err(text)?;
+    not_capable(clone.connect_tcp(address), NAME)?;
+    not_capable(clone.connect(&socket, address), NAME)?;
+    not_capable(clone.limit(everywhere().connect(Endpoint::ANY)), NAME)?;
+    connects(&net)?;
+    let binds = open(casper)?;
+    binds.limit(everywhere().bind(Endpoint::ANY)).map_err(text)?;
+    binds.bind_tcp(local(0)).map_err(text)?;
+    binds.bind(&socket, local(0)).map_err(text)?;
+    not_capable(binds.connect_udp(local(9)), NAME)?;
+    not_capable(binds.getaddrinfo(Some("127.0.0.1"), None, numeric()), NAME)?;
+    // Without a family nothing is allowed, whatever the lists are.
+    net.limit(NetLimits::nothing().connect(local(1))).map_err(text)?;
+    not_capable(net.connect_tcp(address), NAME)
+}
+
+/// What both providers hold in capability mode.
+pub(super) fn confined_to_modes(casper: &Casper) -> Outcome {
+    let net = open(casper)?;
+    let (_server, allowed) = server()?;
+    net.limit(everywhere().connect(Endpoint::ANY)).map_err(text)?;
+    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME;
+    capsicum_rs::Sandbox::new()
+        .grant(&net, ceiling | casper::net::RIGHTS)
+        .ceiling(ceiling)
+        .enter()
+        .map_err(text)?;
+    ensure!(TcpStream::connect(allowed).is_err(), "it is not confined");
+    net.connect_tcp(allowed).map_err(text)?;
+    not_capable(net.bind_tcp(local(0)), NAME)?;
+    not_capable(net.limit(everywhere().bind(Endpoint::ANY)), NAME)
+}
+
+/// libcasper cannot hold these, and what the channel had it has still.
+pub(super) fn lists(casper: &Casper) -> Outcome {
+    ensure!(native(), "another provider");
+    let net = open(casper)?;
+    for limits in [
+        everywhere().connect(local(1)),
+        everywhere().connect(Endpoint::port(80)),
+        everywhere().bind(local(0)),
+        everywhere().bind(Endpoint::ANY).addr2name(local(1)),
+        everywhere().name2addr(Some("localhost"), None),
+        everywhere().name2addr(Some("localhost"), Some("80")).connect_resolved(),
+        everywhere().connect_resolved(),
+        NetLimits::nothing().families(Families::V4).datagrams().connect(Endpoint::ANY),
+        NetLimits::nothing().families(Families::V6).name2addr(None, None),
+        NetLimits::nothing().families(Families::all()).connect(Endpoint::ANY),
+        NetLimits::nothing().families(Families::all()).bind(Endpoint::ANY),
+    ] {
+        unsupported(net.limit(limits), NAME)?;
+    }
+    ensure!(net.limits().map_err(text)? == NetLimits::unlimited(), "some of it was set");
+    net.ask().map_err(text)?;
+    net.bind_tcp(local(0)).map(drop).map_err(text)
+}
