@@ -16,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) lacks: fn() -> Option<String>,
     /// With which providers it runs.
     pub(crate) providers: &'static [Provider],
+    /// Why libcasper cannot do it, if it cannot.
+    pub(crate) beyond: Option<&'static str>,
 }
 
 /// Who provides the services of a case.
@@ -46,7 +48,16 @@ pub(crate) fn native() -> bool {
 }
 
 pub(crate) const fn case(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
-    Case { name, body, lacks: nothing, providers: &[Provider::Portable] }
+    Case { name, body, lacks: nothing, providers: &[Provider::Portable], beyond: None }
+}
+
+/// One of what libcasper cannot do, for this reason. [`case`] is for what is about this crate's processes.
+pub(crate) const fn only_portable(
+    name: &'static str,
+    beyond: &'static str,
+    body: fn(&Casper) -> Outcome,
+) -> Case {
+    Case { beyond: Some(beyond), ..case(name, body) }
 }
 
 /// One that runs with each provider.

@@ -25,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     of_libcasper("channels_outlive_who_opened_them", outlives),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
     of_libcasper("limits_hold_without_this_crate", bare::held),
+    #[cfg(all(target_os = "freebsd", feature = "native"))]
+    of_libcasper("a_list_of_files_holds_without_this_crate", bare::listed),
 ];
 
 fn names_the_library(_: &Casper) -> Outcome {
@@ -135,6 +137,12 @@ fn outlives(_: &Casper) -> Outcome {
 /// What a program that was taken over would do: it asks libcasper, and not this crate.
 #[cfg(all(target_os = "freebsd", feature = "native"))]
 mod bare {
+    use std::path::Path;
+
+    use casper::{
+        FileArgs,
+        fileargs::{Files, OpenFlags},
+    };
     use casper_sys::{Channel, Error, Service, SysctlLimit, Variable};
 
     use super::{
@@ -176,5 +184,24 @@ mod bare {
         refused(bare.by_name("root"))?;
         refused(bare.limit_users(&["daemon"], &[]))?;
         refused(bare.limit_lookups(&[casper_sys::Lookup::ByName]))
+    }
+
+    /// The list is the first connection's, and must be that of a clone which outlives it.
+    pub(super) fn listed(casper: &Casper) -> Outcome {
+        let path = |name: &str| Path::new("/etc").join(name);
+        let list = Files::new([path("services")]).flags(OpenFlags::DIRECTORIES);
+        let files: FileArgs = casper.open_with(list).map_err(text)?;
+        let clone = casper_sys::FileArgs::from_channel(channel(&files, Service::FileArgs)?, 0)
+            .and_then(|bare| bare.try_clone())
+            .map_err(text)?;
+        drop(files);
+        for _ in 0..100 {
+            clone.open(&path("services")).map_err(text)?;
+            refused(clone.open(&path("hosts")))?;
+            refused(clone.open(&path("../etc/services")))?;
+            refused(clone.lstat(&path("services")))?;
+            refused(clone.realpath(&path("services")))?;
+        }
+        Ok(())
     }
 }
