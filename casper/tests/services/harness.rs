@@ -70,6 +70,9 @@ pub(crate) const fn of_libcasper(name: &'static str, body: fn(&Casper) -> Outcom
     Case { providers: &[Provider::Native], ..case(name, body) }
 }
 
+/// Why a channel of libcasper's is not given to another process.
+pub(crate) const NOT_SENT: &str = "messages of nv(9) travel on a channel of libcasper's";
+
 fn nothing() -> Option<String> {
     None
 }

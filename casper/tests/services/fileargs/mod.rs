@@ -24,7 +24,8 @@ use tempfile::TempDir;
 
 use crate::{
     harness::{
-        Case, LONG, Outcome, Tested, case, common, native, of_libcasper, only_portable, text,
+        Case, LONG, NOT_SENT, Outcome, Tested, case, common, native, of_libcasper, only_portable,
+        text,
     },
     hostile, worker,
 };
@@ -74,7 +75,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     only_portable("fileargs_is_held_to_limits", LIMITED_ONCE, limits::limits),
     common("fileargs_works_in_capability_mode", limits::confined),
-    case("fileargs_works_in_a_worker_that_was_granted_it", |casper| {
+    only_portable("fileargs_works_in_a_worker_that_was_granted_it", NOT_SENT, |casper| {
         worker::granted::<Args>(casper, "fileargs")
     }),
     only_portable("fileargs_obeys_the_model_of_its_limits", LIMITED_ONCE, limits::model),

@@ -17,7 +17,7 @@ use sandbox_spawn::Worker;
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Case, LONG, Tested, case, common, only_portable},
+    harness::{Case, LONG, NOT_SENT, Tested, case, common, only_portable},
     hostile, worker,
 };
 use daemon::Daemon;
@@ -46,7 +46,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     common("syslog_works_in_capability_mode", limits::confined),
     case("syslog_connects_to_nothing_for_capability_mode", limits::not_from_capability_mode),
-    case("syslog_works_in_a_worker_that_was_granted_it", |casper| {
+    only_portable("syslog_works_in_a_worker_that_was_granted_it", NOT_SENT, |casper| {
         worker::granted::<Log>(casper, "syslog")
     }),
     only_portable("syslog_obeys_the_model_of_its_limits", NO_LIMITS, model::obeys),
