@@ -132,6 +132,9 @@ impl Files {
     /// service is an error there unless all of that is within these rights, and so without a
     /// [`ceiling`](Self::ceiling).
     ///
+    /// libcasper keeps them where who has the channel can replace them: opening it with any is
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
+    ///
     /// Without a statement what is opened is good for what it was opened for.
     pub fn rights(self, rights: Rights) -> Self {
         Self { rights: Some(rights.bits()), ..self }
