@@ -99,3 +99,34 @@ pub(super) fn masks(casper: &Casper) -> Outcome {
     syslog.try_clone().map_err(text)?.syslog(Severity::Info, "left out").map_err(text)?;
     daemon.nothing()
 }
+
+/// Clones in threads, which all write at once, each in its own name and for its own facility.
+pub(super) fn clones(casper: &Casper) -> Outcome {
+    const EACH: usize = 50;
+    let daemon = Daemon::running()?;
+    let syslog = daemon.open(casper)?;
+    let writers = [("a", Facility::User), ("b", Facility::Mail), ("c", Facility::Daemon)];
+    let clones = writers.map(|writer| (writer, syslog.try_clone()));
+    std::thread::scope(|scope| {
+        let threads = clones.map(|((name, facility), clone)| {
+            scope.spawn(move || -> Outcome {
+                let clone = clone.map_err(text)?;
+                clone.openlog(name, Options::empty(), facility).map_err(text)?;
+                for _ in 0..EACH {
+                    clone.syslog(Severity::Info, name).map_err(text)?;
+                }
+                Ok(())
+            })
+        });
+        let mut left = writers.map(|(name, facility)| {
+            (format!("<{}>{name}: {name}", (facility as u8) << 3 | Severity::Info as u8), EACH)
+        });
+        for _ in 0..EACH * writers.len() {
+            let line = daemon.timeless()?;
+            let writer = left.iter_mut().find(|(of, count)| *of == line && *count > 0);
+            writer.ok_or_else(|| format!("nobody's line: {line:?}"))?.1 -= 1;
+        }
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "it panicked")?)
+    })?;
+    daemon.nothing()
+}

@@ -31,6 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     common("syslog_has_a_name_without_openlog", lines::defaults),
     common("syslog_writes_no_other_lines_than_its_own", lines::injection),
     common("syslog_leaves_out_what_is_masked", lines::masks),
+    common("syslog_keeps_the_names_of_clones_apart", lines::clones),
     only_portable("syslog_is_held_to_limits", NO_LIMITS, limits::limits),
     only_portable("syslog_connects_again", UNTOLD, delivery::restart),
     only_portable("syslog_waits_for_no_syslogd", UNTOLD, delivery::missing),
