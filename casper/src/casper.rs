@@ -80,6 +80,8 @@ impl Casper {
     ///   cannot be opened.
     /// - Limits that libcasper cannot hold are [`Error::Unsupported`], and the channel stays as it was.
     /// - Only this value is [limited](Self::limit), and not the program.
+    /// - Whoever has this value opens services without limits from it, in capability mode too, and any file by
+    ///   [`FileArgs`](crate::FileArgs): drop it, or limit it, before entering.
     ///
     /// The [book](https://github.com/capsicum-rs/capsicum-rs/blob/main/docs/src/casper.md) has the whole list.
     ///

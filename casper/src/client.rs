@@ -31,14 +31,8 @@ macro_rules! framework {
 /// What a client has besides its own methods: its name, its limits, with what it is
 /// opened, and its service.
 ///
-/// The last argument, `native: |libcasper, setup| …`, opens it from libcasper; without, libcasper is said
-/// not to be asked for it.
+/// The last argument, `native: |libcasper, setup| …`, opens it from libcasper.
 macro_rules! client {
-    ($client:ident, $limits:ty, $setup:ty, $serving:ty) => {
-        crate::client::client!($client, $limits, $setup, $serving, native: |_, _| {
-            Err(crate::provider::only_portable(<$serving as crate::Service>::NAME))
-        });
-    };
     ($client:ident, $limits:ty, $setup:ty, $serving:ty, native: $native:expr) => {
         impl $client {
             /// Limits this channel to what `limits` allow, for good: cap_limit_set(3). Channels that were
@@ -110,8 +104,7 @@ macro_rules! client {
                         let open: fn(
                             &crate::sys::Libcasper,
                             $setup,
-                        )
-                            -> Result<Box<dyn Api>, crate::Error> = $native;
+                        ) -> Result<Box<dyn Api>, crate::Error> = $native;
                         open(&crate::provider::lock(libcasper), setup).map(Self)
                     }
                 }

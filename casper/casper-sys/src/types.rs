@@ -4,7 +4,6 @@ use std::{
     ffi::OsString,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    time::SystemTime,
 };
 
 /// A family of addresses.
@@ -199,8 +198,18 @@ pub struct FileStatus {
     pub inode: u64,
     /// `st_nlink`
     pub links: u64,
+    /// `st_rdev`
+    pub special: u64,
+    /// `st_blksize`
+    pub block_size: u64,
+    /// `st_blocks`, of 512 bytes
+    pub blocks: u64,
+    /// `st_atim`: seconds since 1970, and nanoseconds.
+    pub accessed: (i64, i64),
     /// `st_mtim`
-    pub modified: Option<SystemTime>,
+    pub modified: (i64, i64),
+    /// `st_ctim`
+    pub changed: (i64, i64),
 }
 
 /// What a channel to the network can do at all: the modes of cap_net_limit_init(3), without the

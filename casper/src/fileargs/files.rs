@@ -132,6 +132,9 @@ impl Files {
     /// service is an error there unless all of that is within these rights, and so without a
     /// [`ceiling`](Self::ceiling).
     ///
+    /// libcasper keeps them where who has the channel can replace them: opening it with any is
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
+    ///
     /// Without a statement what is opened is good for what it was opened for.
     pub fn rights(self, rights: Rights) -> Self {
         Self { rights: Some(rights.bits()), ..self }
@@ -144,7 +147,7 @@ impl Files {
     }
 
     /// As what the program is now, or why that cannot be.
-    pub(super) fn checked(mut self) -> Result<Self, String> {
+    pub(crate) fn checked(mut self) -> Result<Self, String> {
         let bytes = self.paths.iter().try_fold(0_usize, |sum, path| sum.checked_add(path.len()));
         if self.paths.len() > MOST || bytes.is_none_or(|bytes| bytes > MOST_BYTES) {
             return Err(format!("more than {MOST} paths, or {MOST_BYTES} bytes of them"));
@@ -179,17 +182,17 @@ impl Files {
     }
 
     /// Whether some path is from the working directory.
-    pub(super) fn relative(&self) -> bool {
+    pub(crate) fn relative(&self) -> bool {
         self.paths.iter().any(|path| !path.starts_with(b"/"))
     }
 
-    pub(super) fn is_of(&self, user: (u32, u32)) -> bool {
+    pub(crate) fn is_of(&self, user: (u32, u32)) -> bool {
         self.user == user
     }
 
     /// open(2)'s flags. It never waits for the other end of a FIFO, or for a device; and no terminal
     /// becomes the service's.
-    pub(super) fn open_flags(&self) -> i32 {
+    pub(crate) fn open_flags(&self) -> i32 {
         let access = match self.access {
             Access::Read => libc::O_RDONLY,
             Access::Write => libc::O_WRONLY,

@@ -32,7 +32,7 @@ use service::Serving;
 
 use crate::{
     Casper, Channel, Error, Open, Opener,
-    provider::{Provider, only_portable},
+    provider::{self, Provider},
 };
 
 /// A channel to the service `system.fileargs`.
@@ -53,6 +53,13 @@ use crate::{
 /// which are then opened without asking, once each. Such a file is what had the name then. It
 /// is read as it is: what is written to it meanwhile is seen; that another file has taken its name is not.
 /// [`uncached`](Self::uncached) asks each time.
+///
+/// From libcasper ([`Casper::native`]) it is as the library has it: what it cannot hold is
+/// [`Error::Unsupported`], and nothing is opened. It opens directories for reading as it does files, so that
+/// [`OpenFlags::DIRECTORIES`] has to be stated; a list has 128 paths at most unless files are
+/// [made](OpenFlags::CREATE), and `TRUNCATE` needs `CREATE`; there are neither [`Files::rights`] nor limits
+/// after it was opened. Paths that do not start with `/` are from where the program was when libcasper was
+/// started, or an error. All of the list, FIFOs and devices too, comes along with the first answer.
 ///
 /// What is received in capability mode has there, on Linux, the rights of the ceiling, which must have
 /// what the program wants to do with it, `READ` at least. See [`Files::rights`].
@@ -95,7 +102,7 @@ pub struct FileArgs {
 const AHEAD: u8 = 31;
 
 /// Files that came along, and their paths.
-type Ahead = Vec<(Vec<u8>, OwnedFd)>;
+pub(crate) type Ahead = Vec<(Vec<u8>, OwnedFd)>;
 
 /// What a provider does.
 pub(crate) trait Api: AsFd + Send + Sync {
@@ -115,7 +122,8 @@ impl FileArgs {
     ///
     /// # Errors
     ///
-    /// [`Error::Start`].
+    /// [`Error::Start`]. [`Error::Unsupported`] from libcasper, which wants to be told
+    /// [`OpenFlags::DIRECTORIES`].
     pub fn from_args<P: AsRef<OsStr>>(
         casper: &Casper,
         paths: impl IntoIterator<Item = P>,
@@ -177,6 +185,7 @@ impl FileArgs {
     /// # Errors
     ///
     /// [`Error::NotCapable`] where that would be wider than what it is limited to, which then stays.
+    /// [`Error::Unsupported`] on a channel of libcasper's, whose list is for good.
     pub fn limit(&self, limits: FileArgsLimits) -> Result<(), Error> {
         self.channel.limit(limits)?;
         self.cache.replace(Vec::new());
@@ -210,13 +219,14 @@ impl FileArgs {
     ///
     /// # Errors
     ///
-    /// Those of [`Channel::to_frames`](crate::Channel::to_frames).
+    /// Those of [`Channel::to_frames`](crate::Channel::to_frames); [`Error::Unsupported`] for a channel of
+    /// libcasper's.
     pub fn to_frames(&self) -> Result<Frames, Error> {
         self.channel.to_frames()
     }
 
     /// The same channel, on which each request ends after this time at the latest. Without, it takes as
-    /// long as it takes.
+    /// long as it takes; so it does in any case on a channel of libcasper's.
     #[must_use]
     pub fn within(&self, time: Duration) -> Self {
         let channel = self.channel.within(time);
@@ -235,7 +245,7 @@ impl Open for FileArgs {
                 let channel = <Channel<Serving> as Open>::open(opener, setup)?;
                 Ok(Self::new(Box::new(channel)))
             }
-            Provider::Native(_) => Err(only_portable(<Serving as crate::Service>::NAME)),
+            Provider::Native(libcasper) => provider::lock(libcasper).fileargs(setup).map(Self::new),
         }
     }
 }

@@ -8,7 +8,7 @@ mod portable;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Error, sys::Libcasper};
+use crate::sys::Libcasper;
 
 /// A provider.
 #[derive(Debug)]
@@ -17,15 +17,6 @@ pub(crate) enum Provider {
     Portable,
     /// Each service is a process of FreeBSD's libcasper(3).
     Native(Mutex<Libcasper>),
-}
-
-/// Why libcasper is not asked for a service that it has.
-pub(crate) fn only_portable(service: &str) -> Error {
-    Error::Unsupported {
-        service: service.to_owned(),
-        what: "channel of libcasper's".to_owned(),
-        reason: "only the portable provider has it: open it from `Casper::start`".to_owned(),
-    }
 }
 
 /// libcasper, for one thread at a time. It is used in single steps, so that a panic elsewhere leaves it

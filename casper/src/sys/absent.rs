@@ -2,7 +2,7 @@
 
 use sandbox_spawn::Worker;
 
-use crate::{Error, dns, grp, net, netdb, pwd, sysctl};
+use crate::{Error, dns, fileargs, grp, net, netdb, pwd, sysctl, syslog};
 
 /// What libcasper would be. There is none here, and so no value of this type.
 #[derive(Debug)]
@@ -31,6 +31,13 @@ impl Libcasper {
         match *self {}
     }
 
+    pub(crate) fn fileargs(
+        &self,
+        _files: fileargs::Files,
+    ) -> Result<Box<dyn fileargs::Api>, Error> {
+        match *self {}
+    }
+
     pub(crate) fn grp(&self) -> Result<Box<dyn grp::Api>, Error> {
         match *self {}
     }
@@ -48,6 +55,10 @@ impl Libcasper {
     }
 
     pub(crate) fn sysctl(&self) -> Result<Box<dyn sysctl::Api>, Error> {
+        match *self {}
+    }
+
+    pub(crate) fn syslog(&self) -> Result<Box<dyn syslog::Api>, Error> {
         match *self {}
     }
 }

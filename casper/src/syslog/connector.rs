@@ -143,7 +143,7 @@ impl Open for Connector {
 }
 
 /// The name of the program, as far as it is one.
-pub(super) fn program() -> String {
+pub(crate) fn program() -> String {
     let name = env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let name = name.file_name().map(OsString::from).unwrap_or_default().into_vec();
     let plain = name.into_iter().map(char::from).map(|character| {

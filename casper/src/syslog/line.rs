@@ -45,6 +45,12 @@ pub(super) fn line(
         let _ = write!(line, "[{pid}]");
     }
     line.push_str(": ");
+    escape(&mut line, message, MOST);
+    line
+}
+
+/// Appends a message to a line, which then has so many bytes at most.
+pub(crate) fn escape(line: &mut String, message: &str, most: usize) {
     for character in message.trim_end_matches(['\n', '\r']).chars() {
         let before = line.len();
         if misleads(character) {
@@ -52,12 +58,11 @@ pub(super) fn line(
         } else {
             line.push(character);
         }
-        if line.len() > MOST {
+        if line.len() > most {
             line.truncate(before);
             break;
         }
     }
-    line
 }
 
 /// As much of a message as can be in a line.

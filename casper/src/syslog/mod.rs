@@ -1,12 +1,12 @@
 //! `Syslog`: writing to the system's log, after cap_syslog(3).
 
-mod connector;
+pub(crate) mod connector;
 mod limits;
-mod line;
+pub(crate) mod line;
 mod link;
 mod portable;
 mod priority;
-mod service;
+pub(crate) mod service;
 mod zone;
 
 use std::{os::fd::AsFd, path::PathBuf, time::Duration};
@@ -20,10 +20,7 @@ pub use priority::{Facility, Options, Priority, Severities, Severity};
 
 use service::{Serving, Target};
 
-use crate::{
-    Channel, Error, Open, Opener,
-    provider::{Provider, only_portable},
-};
+use crate::{Channel, Error, Open, Opener, provider::Provider};
 
 /// A channel to the service `system.syslog`.
 ///
@@ -43,6 +40,11 @@ use crate::{
 /// after about a second (`EAGAIN`), or at the [deadline](Self::within).
 ///
 /// The service needs two workers: itself, in capability mode, and a [`Connector`].
+///
+/// From libcasper ([`Casper::native`](crate::Casper::native)) there are no limits: setting any is
+/// [`Error::Unsupported`], and whoever has the channel can write in any name. `Ok` is then that the line was
+/// handed over: nobody says whether syslogd has it. Its form is that of the system's syslog(3), with up to
+/// 1600 bytes of the message, and its id that of libcasper's process.
 ///
 /// ```
 /// use std::os::unix::net::UnixDatagram;
@@ -144,7 +146,9 @@ impl Syslog {
     }
 }
 
-crate::client::client!(Syslog, SyslogLimits, (), service::Serving);
+crate::client::client!(Syslog, SyslogLimits, (), service::Serving, native: |libcasper, ()| {
+    libcasper.syslog()
+});
 
 /// A [`Syslog`] that writes to a socket elsewhere: of a jail, or of a test.
 ///
@@ -174,8 +178,11 @@ impl Open for At {
                 let channel = <Channel<Serving> as Open>::open(opener, Target(Some(path)))?;
                 Ok(Self(Syslog(Box::new(channel))))
             }
-            // cap_syslog(3) has the system's socket only.
-            Provider::Native(_) => Err(only_portable(<Serving as crate::Service>::NAME)),
+            Provider::Native(_) => Err(Error::Unsupported {
+                service: <Serving as crate::Service>::NAME.to_owned(),
+                what: "socket of the caller's choice".to_owned(),
+                reason: "cap_syslog(3) writes to the system's alone".to_owned(),
+            }),
         }
     }
 }

@@ -44,10 +44,41 @@ pub(crate) struct Serving {
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     /// `None`: the program's name.
-    ident: Option<String>,
-    options: Options,
-    facility: Facility,
-    mask: Severities,
+    pub(crate) ident: Option<String>,
+    pub(crate) options: Options,
+    pub(crate) facility: Facility,
+    pub(crate) mask: Severities,
+}
+
+impl Session {
+    /// openlog(3)
+    pub(crate) fn open(&mut self, ident: Option<String>, options: Options, facility: Facility) {
+        *self = Self { ident, options, facility, mask: self.mask };
+    }
+
+    /// setlogmask(3)
+    pub(crate) fn set_mask(&mut self, mask: Severities) -> Severities {
+        let old = self.mask;
+        if !mask.is_empty() {
+            self.mask = mask;
+        }
+        old
+    }
+
+    /// closelog(3), with which the mask stays.
+    pub(crate) fn close(&mut self) {
+        *self = Self { mask: self.mask, ..Self::default() };
+    }
+}
+
+/// Refuses a name that is none.
+pub(crate) fn check_name(ident: Option<&str>) -> Result<(), Failure> {
+    if ident.is_none_or(is_ident) {
+        return Ok(());
+    }
+    Err(Failure::invalid(
+        "a name has up to 64 visible characters of ASCII, and none of `[`, `]`, `:`, `<`, `>`",
+    ))
 }
 
 impl Default for Session {
@@ -130,15 +161,10 @@ impl Requests for Connection<Serving> {
         options: Options,
         facility: Facility,
     ) -> Result<(), Failure> {
-        if ident.as_ref().is_some_and(|ident| !is_ident(ident)) {
-            return Err(Failure::invalid(
-                "a name has up to 64 visible characters of ASCII, and none of `[`, `]`, `:`, `<`, `>`",
-            ));
-        }
+        check_name(ident.as_deref())?;
         self.check_ident(ident.as_deref().unwrap_or(&self.service().program))?;
         self.check_facility(facility)?;
-        let session = self.session();
-        *session = Session { ident, options, facility, ..session.clone() };
+        self.session().open(ident, options, facility);
         Ok(())
     }
 
@@ -162,18 +188,11 @@ impl Requests for Connection<Serving> {
     }
 
     fn setlogmask(&mut self, mask: Severities) -> Result<Severities, Failure> {
-        let session = self.session();
-        let old = session.mask;
-        if !mask.is_empty() {
-            session.mask = mask;
-        }
-        Ok(old)
+        Ok(self.session().set_mask(mask))
     }
 
     fn closelog(&mut self) -> Result<(), Failure> {
-        let session = self.session();
-        // As with closelog(3), the mask stays.
-        *session = Session { mask: session.mask, ..Session::default() };
+        self.session().close();
         Ok(())
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) lacks: fn() -> Option<String>,
     /// With which providers it runs.
     pub(crate) providers: &'static [Provider],
+    /// Why libcasper cannot do it, if it cannot.
+    pub(crate) beyond: Option<&'static str>,
 }
 
 /// Who provides the services of a case.
@@ -46,7 +48,16 @@ pub(crate) fn native() -> bool {
 }
 
 pub(crate) const fn case(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
-    Case { name, body, lacks: nothing, providers: &[Provider::Portable] }
+    Case { name, body, lacks: nothing, providers: &[Provider::Portable], beyond: None }
+}
+
+/// One of what libcasper cannot do, for this reason. [`case`] is for what is about this crate's processes.
+pub(crate) const fn only_portable(
+    name: &'static str,
+    beyond: &'static str,
+    body: fn(&Casper) -> Outcome,
+) -> Case {
+    Case { beyond: Some(beyond), ..case(name, body) }
 }
 
 /// One that runs with each provider.
@@ -58,6 +69,9 @@ pub(crate) const fn common(name: &'static str, body: fn(&Casper) -> Outcome) -> 
 pub(crate) const fn of_libcasper(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
     Case { providers: &[Provider::Native], ..case(name, body) }
 }
+
+/// Why a channel of libcasper's is not given to another process.
+pub(crate) const NOT_SENT: &str = "messages of nv(9) travel on a channel of libcasper's";
 
 fn nothing() -> Option<String> {
     None

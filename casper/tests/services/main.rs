@@ -2,7 +2,7 @@
 //!
 //! It is a program of its own, since [`sandbox_spawn::init`] wants to be first. Each case runs in this
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
-//! The last line is `N passed, N failed, N skipped`.
+//! The last line is `N passed, N failed, N skipped`. `services --matrix` prints what `matrix.rs` says.
 
 mod dns;
 mod fileargs;
@@ -11,6 +11,7 @@ mod grp;
 mod harness;
 mod hostile;
 mod keeper;
+mod matrix;
 mod model;
 mod native;
 mod net;
@@ -23,7 +24,7 @@ mod worker;
 
 use std::{
     env,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
@@ -82,6 +83,9 @@ fn main() -> ExitCode {
         cases().for_each(|(_, _, name)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
+    if arguments.iter().any(|argument| argument == "--matrix") {
+        return matrix::print();
+    }
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (case, _, name) in cases() {
@@ -93,7 +97,7 @@ fn main() -> ExitCode {
             skipped += 1;
             continue;
         }
-        match apart(&name) {
+        match apart(&name, Stdio::inherit()) {
             Ok(true) => {
                 println!("test {name} ... ok");
                 passed += 1;
@@ -111,9 +115,14 @@ fn main() -> ExitCode {
 }
 
 /// Runs a case in this program again: whether the host can run it.
-fn apart(case: &str) -> Result<bool, String> {
+fn apart(case: &str, said: Stdio) -> Result<bool, String> {
     let mut command = Command::new(env::current_exe().map_err(text)?);
-    let mut child = command.env(CASE, case).spawn().map_err(text)?;
+    // Some go where they cannot clean up.
+    let own = tempfile::tempdir().map_err(text)?;
+    if case.starts_with(Provider::Native.prefix()) {
+        command.env("TMPDIR", own.path());
+    }
+    let mut child = command.env(CASE, case).stdout(said).spawn().map_err(text)?;
     let deadline = Instant::now() + DEADLINE;
     loop {
         match child.try_wait().map_err(text)? {
@@ -139,6 +148,10 @@ fn one(name: &str) -> ExitCode {
             harness::before_init()?;
             server::scene(name)?;
             sandbox_spawn::init(WORKERS).map_err(text)?;
+            if let Some(lacks) = syslog::scene(name)? {
+                println!("SKIPPED: {name}: {lacks}");
+                return Ok(false);
+            }
             let casper = match provider {
                 Provider::Portable => Casper::start(),
                 Provider::Native => Casper::native(WORKERS),

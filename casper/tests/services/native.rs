@@ -11,7 +11,10 @@ use casper::{
 
 use crate::{
     WORKERS,
-    harness::{Case, Outcome, Tested, case, ensure, native, not_capable, of_libcasper, text},
+    harness::{
+        Case, NOT_SENT, Outcome, Tested, case, ensure, native, not_capable, of_libcasper,
+        only_portable, text,
+    },
     keeper::Keeper,
 };
 
@@ -21,6 +24,27 @@ pub(crate) const CASES: &[Case] = &[
     of_libcasper("a_service_that_was_not_named_is_not_opened", not_named),
     of_libcasper("what_libcasper_does_not_have_is_refused", refused),
     of_libcasper("a_limit_that_cannot_be_held_is_refused", limits),
+    only_portable(
+        "requests_end_at_their_deadline",
+        "libnv waits for its answer as long as it takes",
+        deadline,
+    ),
+    only_portable("channels_are_sent_to_other_processes", NOT_SENT, sent),
+    only_portable(
+        "grp_is_held_to_names_and_numbers_at_once",
+        "libcap_grp stores both under the same keys",
+        names_and_numbers,
+    ),
+    only_portable(
+        "sysctl_is_limited_to_what_there_is_not",
+        "libcap_sysctl is told a MIB, which it has none",
+        no_such_sysctl,
+    ),
+    only_portable(
+        "sysctl_is_limited_to_neither_reading_nor_writing",
+        "libcap_sysctl limits reading and writing",
+        no_access,
+    ),
     of_libcasper("a_channel_that_threads_share_has_an_answer_for_each", threads),
     of_libcasper("channels_outlive_who_opened_them", outlives),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
@@ -29,7 +53,52 @@ pub(crate) const CASES: &[Case] = &[
     of_libcasper("limits_of_names_hold_without_this_crate", bare::names),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
     of_libcasper("modes_of_the_network_hold_without_this_crate", bare::modes),
+    #[cfg(all(target_os = "freebsd", feature = "native"))]
+    of_libcasper("a_list_of_files_holds_without_this_crate", bare::listed),
 ];
+
+fn deadline(casper: &Casper) -> Outcome {
+    let pwd: Pwd = casper.open().map_err(text)?;
+    match pwd.within(Duration::ZERO).by_name("root") {
+        Err(error @ Error::Deadline { .. }) if error.service() == Some(Pwd::NAME) => {
+            pwd.ask().map_err(text)
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn sent(casper: &Casper) -> Outcome {
+    let pwd: Pwd = casper.open().map_err(text)?;
+    let other = Pwd::from(pwd.to_frames().map_err(text)?);
+    drop(pwd);
+    other.ask().map_err(text)
+}
+
+fn names_and_numbers(casper: &Casper) -> Outcome {
+    let grp: Grp = casper.open().map_err(text)?;
+    let first = grp.by_gid(0).map_err(text)?.and_then(|group| group.name).ok_or("no group")?;
+    grp.limit(GrpLimits::unlimited().groups([first.as_str()], [1])).map_err(text)?;
+    ensure!(grp.by_name(&first).map_err(text)?.is_some(), "by its name");
+    ensure!(grp.by_gid(1).map_err(text)?.is_some(), "by its number");
+    ensure!(grp.by_gid(2).map_err(text)?.is_none(), "another group");
+    Ok(())
+}
+
+fn no_such_sysctl(casper: &Casper) -> Outcome {
+    let sysctl: Sysctl = casper.open().map_err(text)?;
+    sysctl.limit(SysctlLimits::nothing().name("no.such.sysctl", Access::READ)).map_err(text)?;
+    match sysctl.read("no.such.sysctl") {
+        Err(Error::System { .. }) => not_capable(sysctl.ask(), Sysctl::NAME),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn no_access(casper: &Casper) -> Outcome {
+    let sysctl: Sysctl = casper.open().map_err(text)?;
+    let limits = SysctlLimits::nothing().name("kern", Access::RECURSIVE);
+    sysctl.limit(limits.name("kernel", Access::RECURSIVE)).map_err(text)?;
+    not_capable(sysctl.ask(), Sysctl::NAME)
+}
 
 fn names_the_library(_: &Casper) -> Outcome {
     let here = cfg!(all(target_os = "freebsd", feature = "native"));
@@ -139,11 +208,15 @@ fn outlives(_: &Casper) -> Outcome {
 /// What a program that was taken over would do: it asks libcasper, and not this crate.
 #[cfg(all(target_os = "freebsd", feature = "native"))]
 mod bare {
-    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::{
+        net::{Ipv4Addr, SocketAddr, UdpSocket},
+        path::Path,
+    };
 
     use casper::{
-        Dns, Net,
+        Dns, FileArgs, Net,
         dns::{DnsLimits, Families, Types},
+        fileargs::{Files, OpenFlags},
         net::{Endpoint, NetLimits},
     };
     use casper_sys::{
@@ -246,5 +319,24 @@ mod bare {
         refused(bare.by_name("root"))?;
         refused(bare.limit_users(&["daemon"], &[]))?;
         refused(bare.limit_lookups(&[casper_sys::Lookup::ByName]))
+    }
+
+    /// The list is the first connection's, and must be that of a clone which outlives it.
+    pub(super) fn listed(casper: &Casper) -> Outcome {
+        let path = |name: &str| Path::new("/etc").join(name);
+        let list = Files::new([path("services")]).flags(OpenFlags::DIRECTORIES);
+        let files: FileArgs = casper.open_with(list).map_err(text)?;
+        let clone = casper_sys::FileArgs::from_channel(channel(&files, Service::FileArgs)?, 0)
+            .and_then(|bare| bare.try_clone())
+            .map_err(text)?;
+        drop(files);
+        for _ in 0..100 {
+            clone.open(&path("services")).map_err(text)?;
+            refused(clone.open(&path("hosts")))?;
+            refused(clone.open(&path("../etc/services")))?;
+            refused(clone.lstat(&path("services")))?;
+            refused(clone.realpath(&path("services")))?;
+        }
+        Ok(())
     }
 }

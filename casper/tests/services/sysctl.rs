@@ -8,7 +8,10 @@ use casper::{
 use proptest::prelude::*;
 
 use crate::{
-    harness::{Case, LONG, Outcome, Tested, case, common, ensure, native, not_capable, text},
+    harness::{
+        Case, LONG, NOT_SENT, Outcome, Tested, case, common, ensure, native, not_capable,
+        only_portable, text,
+    },
     hostile, model, worker,
 };
 
@@ -18,7 +21,7 @@ pub(crate) const CASES: &[Case] = &[
     common("sysctl_writes_what_the_user_may", writes),
     common("sysctl_refuses_names_that_are_paths", names),
     common("sysctl_works_in_capability_mode", confined),
-    case("sysctl_works_in_a_worker_that_was_granted_it", |casper| {
+    only_portable("sysctl_works_in_a_worker_that_was_granted_it", NOT_SENT, |casper| {
         worker::granted::<Sysctl>(casper, "sysctl")
     }),
     common("sysctl_obeys_the_model_of_its_limits", obeys),

@@ -2,11 +2,15 @@
 //! system's log and reads a sysctl: by services, each within limits.
 //!
 //! ```sh
-//! cargo run -p example-services -- HOST:PORT OTHER-HOST:PORT [SOCKET]
+//! cargo run -p example-services -- [--provider native] HOST:PORT OTHER-HOST:PORT [SOCKET]
 //! ```
 //!
 //! It connects to the first server, which its limits allow, and shows that the other one is refused.
 //! `SOCKET` is where syslogd listens, unless it is where it does on this system.
+//!
+//! The services are processes of this program, or with `--provider native` those of FreeBSD's libcasper(3), for
+//! which it is built with the feature `native`. libcasper has less: a limit that it cannot hold is an error, and
+//! this program says so and goes on with a wider one. A program that must not go on ends there.
 
 use std::{
     env,
@@ -14,6 +18,7 @@ use std::{
     io::{self, Read, Write},
     net::SocketAddr,
     path::PathBuf,
+    process::ExitCode,
 };
 
 use capsicum_rs::{Rights, Sandbox};
@@ -48,17 +53,47 @@ struct Services {
     net: Net,
     pwd: Pwd,
     sysctl: Sysctl,
+    ostype: &'static str,
     syslog: Syslog,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Who has the services.
+#[derive(Clone, Copy)]
+enum Provider {
+    /// This program.
+    Portable,
+    /// libcasper(3).
+    Native,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("example-services: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    const USAGE: &str = "usage: example-services [--provider native|portable] HOST:PORT \
+                         OTHER-HOST:PORT [SOCKET]";
     sandbox_spawn::init(WORKERS)?;
-    let mut arguments = env::args().skip(1);
+    let mut arguments = env::args().skip(1).peekable();
+    let mut provider = Provider::Portable;
+    if arguments.next_if_eq("--provider").is_some() {
+        provider = match arguments.next().as_deref() {
+            Some("native") => Provider::Native,
+            Some("portable") => Provider::Portable,
+            _ => return Err(USAGE.into()),
+        };
+    }
     let (Some(server), Some(other)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: example-services HOST:PORT OTHER-HOST:PORT [SOCKET]".into());
+        return Err(USAGE.into());
     };
     let (host, port) = parts(&server)?;
-    let services = open(host, port, arguments.next().map(PathBuf::from))?;
+    let services = open(provider, host, port, arguments.next().map(PathBuf::from))?;
 
     let rights = casper::RIGHTS | STREAM;
     let entered = Sandbox::new()
@@ -75,26 +110,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     services.use_them(&server, &other)
 }
 
-/// Opens the services, and limits each to what is asked of it here.
-fn open(host: &str, port: &str, log: Option<PathBuf>) -> Result<Services, Box<dyn Error>> {
-    let casper = Casper::start()?;
+/// Opens the services, and limits each to what is asked of it here. Nothing is opened later: who has
+/// a `Casper` can open services without limits, so that it ends here.
+fn open(
+    provider: Provider,
+    host: &str,
+    port: &str,
+    log: Option<PathBuf>,
+) -> Result<Services, Box<dyn Error>> {
+    let casper = match provider {
+        Provider::Portable => Casper::start()?,
+        Provider::Native => Casper::native(WORKERS)?,
+    };
     let both = Families::V4 | Families::V6;
 
     let dns: Dns = casper.open()?;
     dns.limit(DnsLimits::nothing().types(Types::NAME2ADDR).families(both))?;
 
     let net: Net = casper.open()?;
-    let resolved = NetLimits::nothing().families(both).name2addr(Some(host), Some(port));
-    net.limit(resolved.connect_resolved())?;
+    let resolved = NetLimits::nothing().families(both).connect_resolved();
+    let named = resolved.clone().name2addr(Some(host), Some(port));
+    if !held(net.limit(named))? {
+        net.limit(resolved.name2addr(None, None).datagrams())?;
+    }
 
     let pwd: Pwd = casper.open()?;
     pwd.limit(PwdLimits::unlimited().commands(Commands::NAME).fields(Fields::UID | Fields::SHELL))?;
 
     let sysctl: Sysctl = casper.open()?;
-    let names = OSTYPE.iter();
-    sysctl.limit(
-        names.fold(SysctlLimits::nothing(), |limits, name| limits.name(name, Access::READ)),
-    )?;
+    // libcasper takes no name that there is not.
+    let ostype = OSTYPE.iter().find(|name| sysctl.read(name).is_ok());
+    let ostype = *ostype.ok_or("the system has no name")?;
+    sysctl.limit(SysctlLimits::nothing().name(ostype, Access::READ))?;
 
     let syslog = match log {
         Some(path) => {
@@ -104,8 +151,20 @@ fn open(host: &str, port: &str, log: Option<PathBuf>) -> Result<Services, Box<dy
         None => casper.open()?,
     };
     syslog.openlog("example", Options::PID, Facility::Daemon)?;
-    syslog.limit(SyslogLimits::all().idents(["example"]).facilities([Facility::Daemon]))?;
-    Ok(Services { dns, net, pwd, sysctl, syslog })
+    let limits = SyslogLimits::all().idents(["example"]).facilities([Facility::Daemon]);
+    held(syslog.limit(limits))?;
+    Ok(Services { dns, net, pwd, sysctl, ostype, syslog })
+}
+
+/// Whether the provider holds this limit. Where it cannot, nothing of it was set.
+fn held(limited: Result<(), casper::Error>) -> Result<bool, casper::Error> {
+    match limited {
+        Err(error @ casper::Error::Unsupported { .. }) => {
+            println!("not held: {error}");
+            Ok(false)
+        }
+        limited => limited.map(|()| true),
+    }
 }
 
 impl Services {
@@ -130,8 +189,7 @@ impl Services {
         let root = self.pwd.by_name("root")?.ok_or("there is no root")?;
         println!("root is {:?}, with the shell {:?}", root.uid, root.shell);
 
-        let system = OSTYPE.iter().find_map(|name| self.sysctl.text(name).ok());
-        println!("this is {}", system.ok_or("the system has no name")?);
+        println!("this is {}", self.sysctl.text(self.ostype)?);
 
         self.syslog.syslog(Severity::Notice, "all of it done")?;
         io::stdout().flush()?;

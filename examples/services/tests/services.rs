@@ -47,21 +47,12 @@ fn name() -> &'static str {
     if known { "localhost" } else { "127.0.0.1" }
 }
 
-#[test]
-fn names_are_used_within_limits() {
+/// Runs it with two servers, looks at what it has printed and at the other server, and returns the former.
+fn uses_names(provider: &[&str], log: Option<&str>) -> String {
     let (server, address) = listener();
     let address = address.replace("127.0.0.1", name());
     let (other, other_address) = listener();
     other.set_nonblocking(true).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("log");
-    let syslogd = UnixDatagram::bind(&socket).unwrap();
-    syslogd.set_read_timeout(Some(DEADLINE)).unwrap();
-    // The log is written by an ordinary user, where the test is root's.
-    for path in [directory.path(), &socket] {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-        std::fs::set_permissions(path, mode).unwrap();
-    }
     // Nobody waits for this thread: if the example does not connect, the test fails by what it prints.
     thread::spawn(move || {
         if let Ok((mut stream, _)) = server.accept() {
@@ -69,7 +60,7 @@ fn names_are_used_within_limits() {
         }
     });
 
-    let output = run(&[&address, &other_address, socket.to_str().unwrap()]);
+    let output = run(&[provider, &[&address, &other_address], log.as_slice()].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{errors}");
@@ -86,6 +77,22 @@ fn names_are_used_within_limits() {
     // Nobody has tried to connect to the other one.
     let kind = other.accept().map(drop).map_err(|error| error.kind());
     assert_eq!(kind, Err(std::io::ErrorKind::WouldBlock));
+    text
+}
+
+#[test]
+fn names_are_used_within_limits() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("log");
+    let syslogd = UnixDatagram::bind(&socket).unwrap();
+    syslogd.set_read_timeout(Some(DEADLINE)).unwrap();
+    // The log is written by an ordinary user, where the test is root's.
+    for path in [directory.path(), &socket] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    let printed = uses_names(&["--provider", "portable"], socket.to_str());
+    assert!(!printed.contains("not held"), "{printed}");
 
     let mut line = [0; 1024];
     let length = syslogd.recv(&mut line).unwrap();
@@ -98,4 +105,28 @@ fn without_servers_it_says_how_it_is_used() {
     let output = run(&[]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("usage: example-services"));
+}
+
+/// Whether there can be a libcasper.
+const NATIVE: bool = cfg!(all(target_os = "freebsd", feature = "native"));
+
+/// The same with libcasper's services. The line is in the system's log, since libcasper writes nowhere else.
+#[test]
+fn names_are_used_with_libcasper() {
+    let ends = run(&["--provider", "native", "localhost:1", "127.0.0.1:2", "/no/log"]);
+    let said = String::from_utf8_lossy(&ends.stderr);
+    assert!(!ends.status.success());
+    let missing = said.contains(".so.") && said.contains(" has no lib");
+    if !NATIVE {
+        assert!(missing, "{said}");
+        let why = if cfg!(feature = "native") { "it is FreeBSD's" } else { "feature `native`" };
+        assert!(said.contains(why), "{said}");
+    }
+    if missing {
+        println!("SKIPPED: the example with libcasper: {said}");
+        return;
+    }
+    assert!(said.contains("has no socket of the caller's choice"), "{said}");
+    let printed = uses_names(&["--provider", "native"], None);
+    assert!(printed.contains("not held: the service `system.syslog` has no limit"), "{printed}");
 }

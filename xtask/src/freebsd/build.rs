@@ -9,9 +9,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use run_tests::manifest::{self, Entry, Kind};
 
-use super::{TARGET, debian, elf, selection, target_directory};
+use super::{EVERYTHING, TARGET, WITHOUT_LIBCASPER, debian, elf, selection, target_directory};
 use crate::{
     cargo::{self, Executable},
+    command,
     workspace::Workspace,
 };
 
@@ -21,8 +22,12 @@ const RUNNER: &str = "run-tests";
 
 /// Builds every library, program, example and test, and leaves the executables in a directory.
 pub(crate) fn build(workspace: &Workspace, out: &Path) -> Result<()> {
+    // It must link without the other provider, and is left with both.
     let mut cargo = debian(workspace, "cargo")?;
-    cargo.arg("build").args(selection(workspace, TARGET));
+    cargo.arg("build").args(selection(workspace, TARGET, WITHOUT_LIBCASPER));
+    command::run(&mut cargo)?;
+    let mut cargo = debian(workspace, "cargo")?;
+    cargo.arg("build").args(selection(workspace, TARGET, EVERYTHING));
     let built = cargo::build(workspace, &mut cargo)?;
     let for_target = target_directory(workspace).join(TARGET);
     // A procedural macro runs in the compiler, so that it and its tests are for this host.

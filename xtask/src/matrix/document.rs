@@ -3,8 +3,10 @@
 use std::fmt::{self, Write};
 
 use super::{
+    Elsewhere, Runs,
     lines::{Kind, Results},
     reasons::Reasons,
+    services,
     tables::{self, Column},
 };
 
@@ -20,8 +22,8 @@ pub(super) struct Document {
 const HEAD: &str = "\
 # What is enforced where
 
-Written by `cargo xtask matrix` from a run of the conformance suite; `cargo xtask ci matrix` fails if
-it is not what the suite shows. Nothing here is taken from what the library says of itself, but for
+Written by `cargo xtask matrix` from a run of the conformance suite, and one of the cases of the Casper
+services; `cargo xtask ci matrix` fails if it is not what they show. Nothing here is taken from what the library says of itself, but for
 the rights that no operation of a system is about.
 
 ";
@@ -71,11 +73,13 @@ documented and tested.
 ";
 
 impl Document {
-    /// From a run on Linux, and one on FreeBSD if there was one.
-    pub(super) fn new(linux: &Results, freebsd: Option<&Results>) -> Self {
+    /// From runs on Linux, and on FreeBSD if there were any.
+    pub(super) fn new(on_linux: &Runs, on_freebsd: &Elsewhere) -> Self {
+        let (linux, freebsd) = (&on_linux.conformance, on_freebsd.conformance.as_ref());
         let mut head = HEAD.to_owned();
         head += &host("Linux", Some(linux));
         head += &host("FreeBSD", freebsd);
+        head += &services::host(on_freebsd.services.as_ref());
         head.push('\n');
 
         let column = |system, level, results| Column { system, level, results };
@@ -102,6 +106,9 @@ impl Document {
             body += text;
             tables::others(&mut body, kind, titles, &columns, &mut reasons);
         }
+        body.push('\n');
+        let freebsd = on_freebsd.services.as_ref();
+        body += &services::section(&on_linux.services, freebsd, &mut reasons);
         body += "\n## Reasons\n\n";
         for (index, reason) in reasons.all().iter().enumerate() {
             let _ = writeln!(body, "{}. {reason}", index + 1);
@@ -152,7 +159,10 @@ fn host(system: &str, results: Option<&Results>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::lines::tests::{LINUX, results};
+    use crate::matrix::{
+        lines::tests::LINUX,
+        tests::{runs, with},
+    };
 
     fn line<'a>(text: &'a str, start: &str) -> &'a str {
         text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start}"))
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn each_right_has_a_row_with_what_was_shown() {
-        let text = Document::new(&results(LINUX), None).to_string();
+        let text = Document::new(&runs(LINUX), &Elsewhere::default()).to_string();
         assert_eq!(
             line(&text, "| right |"),
             "| right | operations tried | Linux `Descriptors` | Linux `Landlock` | FreeBSD `Capsicum` |"
@@ -187,13 +197,13 @@ mod tests {
     fn a_right_is_not_enforced_where_no_refusal_was_seen() {
         let lines: Vec<&str> =
             LINUX.lines().filter(|line| !line.contains("read\tgrant\trefused")).collect();
-        let text = Document::new(&results(&lines.join("\n")), None).to_string();
+        let text = Document::new(&runs(&lines.join("\n")), &Elsewhere::default()).to_string();
         assert!(line(&text, "| `READ`").contains("no refusal shown"));
     }
 
     #[test]
     fn names_and_rules_have_a_row_each() {
-        let text = Document::new(&results(LINUX), None).to_string();
+        let text = Document::new(&runs(LINUX), &Elsewhere::default()).to_string();
         assert_eq!(line(&text, "| chdir"), "| chdir | `ECAPMODE` | `ECAPMODE` | not run yet |");
         assert_eq!(
             line(&text, "| identity"),
@@ -209,7 +219,7 @@ mod tests {
             .map(|line| line.replace("Landlock", "Capsicum").replace("chdir", "fhopen"))
             .collect();
         let other = lines.join("\n").replace("Linux 6.18.44-x", "FreeBSD 15.0-RELEASE");
-        let text = Document::new(&results(LINUX), Some(&results(&other))).to_string();
+        let text = Document::new(&runs(LINUX), &with(&other)).to_string();
         assert!(text.contains("- FreeBSD 15.0-RELEASE, as root\n"), "{text}");
         assert!(!text.contains("not run yet"));
         assert_eq!(line(&text, "| fhopen"), "| fhopen | – | – | `ECAPMODE` |");
@@ -225,7 +235,7 @@ mod tests {
         let lines = LINUX
             .replace("level\tLandlock\toffered", more)
             .replace("end\t", &format!("{}\nend\t", third.join("\n")));
-        let text = Document::new(&results(&lines), None).to_string();
+        let text = Document::new(&runs(&lines), &Elsewhere::default()).to_string();
         assert!(line(&text, "| right |").contains("| Linux `Directories` | FreeBSD"));
         let cells = "`ECAPMODE` | `ECAPMODE` | `ECAPMODE`";
         assert_eq!(line(&text, "| chdir"), format!("| chdir | {cells} | not run yet |"));
@@ -233,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_written_document_is_taken_apart_where_its_body_starts() {
-        let document = Document::new(&results(LINUX), None);
+        let document = Document::new(&runs(LINUX), &Elsewhere::default());
         let parsed = Document::parse(&document.to_string());
         assert_eq!((parsed.head, parsed.body), (document.head, document.body));
         assert!(Document::parse("nothing").body.is_empty());

@@ -226,7 +226,7 @@ fn a_channel_goes_through_a_socket() -> Outcome {
     ensure(matches!(wrong, Err(Error::Invalid { .. })), "a channel to another service")?;
 
     let files = casper.file_args(&[Path::new("/etc/services")], &rules())?;
-    let (channel, flags) = files.into_channel()?;
+    let (channel, flags) = files.into_channel();
     let socket = channel.into_socket();
     let channel = Channel::from_socket(socket, Service::FileArgs)?;
     let files = FileArgs::from_channel(channel, flags)?;
@@ -369,6 +369,16 @@ fn files_of_the_list_are_opened_alone() -> Outcome {
         File::from(files.open(path)?).read_to_string(&mut text)?;
         ensure(text == std::fs::read_to_string(path)?, "the file")?;
     }
+    let clone = files.try_clone()?;
+    for opened in [clone.open(one)?, clone.open_anew(two)?, files.open_anew(one)?] {
+        ensure(File::from(opened).metadata()?.is_file(), "a clone, or anew")?;
+    }
+    not_capable(clone.open_anew(Path::new("/etc/hosts")))?;
+    ensure(
+        files.lstat_anew(two)?.inode
+            == std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(two)?),
+        "anew",
+    )?;
     let status = files.lstat(one)?;
     ensure(status.size == std::fs::metadata(one)?.len() && status.uid == 0, "lstat")?;
     ensure(files.realpath(one)? == one.canonicalize()?, "realpath")?;

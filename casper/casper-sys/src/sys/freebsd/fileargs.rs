@@ -7,7 +7,6 @@ use std::{
     os::fd::{FromRawFd, OwnedFd},
     path::{Path, PathBuf},
     ptr::{self, NonNull},
-    time::{Duration, SystemTime},
 };
 
 use libc::cap_rights_t;
@@ -39,9 +38,17 @@ const INDEX: [u64; 2] = [1 << 57, 1 << 58];
 /// was replaced meanwhile is the old one.
 #[derive(Debug)]
 pub struct FileArgs {
+    /// What the service has sent ahead is kept here.
+    files: Wrapped,
+    channel: Channel,
+    flags: c_int,
+}
+
+/// A `fileargs_t` of a channel, which stays its owner's.
+#[derive(Debug)]
+struct Wrapped {
     raw: NonNull<fileargs_t>,
     table: Table,
-    flags: c_int,
 }
 
 #[derive(Clone, Copy)]
@@ -53,8 +60,56 @@ impl std::fmt::Debug for Table {
     }
 }
 
-// SAFETY: memory of malloc(3) and a channel, which belong to no thread.
-unsafe impl Send for FileArgs {}
+// SAFETY: memory of malloc(3), which belongs to no thread, and a pointer to the channel beside it.
+unsafe impl Send for Wrapped {}
+
+impl Wrapped {
+    /// fileargs_wrap(3). It must not be used after the channel.
+    fn of(channel: &Channel, flags: c_int) -> Result<Self, Error> {
+        const CALL: &str = "fileargs_wrap";
+        let table = load::fileargs()?;
+        // SAFETY: the channel is open.
+        let raw = unsafe { table.fileargs_wrap(channel.raw(), flags) };
+        let Some(raw) = NonNull::new(raw) else {
+            return Err(Error::System { call: CALL, source: io::Error::last_os_error() });
+        };
+        Ok(Self { raw, table: Table(table) })
+    }
+
+    fn open(&self, name: &CString) -> Result<OwnedFd, Error> {
+        const CALL: &str = "fileargs_open";
+        // SAFETY: the channel is open, and the name lives until the call returns.
+        let descriptor = unsafe { self.table.0.fileargs_open(self.raw.as_ptr(), name.as_ptr()) };
+        if descriptor < 0 {
+            return Err(refusal(Service::FileArgs, CALL, io::Error::last_os_error()));
+        }
+        // SAFETY: it was opened for this call, or sent ahead and taken from the cache.
+        Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    }
+
+    fn lstat(&self, name: &CString) -> Result<FileStatus, Error> {
+        const CALL: &str = "fileargs_lstat";
+        let mut status: MaybeUninit<libc::stat> = MaybeUninit::uninit();
+        // SAFETY: the channel is open, the name lives until the call returns, and the structure is of the
+        // system's size.
+        let code = unsafe {
+            self.table.0.fileargs_lstat(self.raw.as_ptr(), name.as_ptr(), status.as_mut_ptr())
+        };
+        if code != 0 {
+            return Err(refusal(Service::FileArgs, CALL, io::Error::last_os_error()));
+        }
+        // SAFETY: it was written.
+        Ok(read(unsafe { status.assume_init_ref() }))
+    }
+}
+
+impl Drop for Wrapped {
+    fn drop(&mut self) {
+        // SAFETY: nobody has it after this. fileargs_unwrap(3) frees it with what was sent ahead, and
+        // leaves the channel, which is not its own.
+        unsafe { self.table.0.fileargs_unwrap(self.raw.as_ptr(), ptr::null_mut()) };
+    }
+}
 
 impl FileArgs {
     /// fileargs_cinit(3)
@@ -108,7 +163,11 @@ impl FileArgs {
         // SAFETY: what was just made, and has a channel since there are files. Through the channel, so
         // that its number is looked at.
         let raw = unsafe { table.fileargs_unwrap(raw, ptr::null_mut()) };
-        Self::wrap(Channel::own(raw, Service::FileArgs, CALL)?, flags)
+        Self::new(Channel::own(raw, Service::FileArgs, CALL)?, flags)
+    }
+
+    fn new(channel: Channel, flags: c_int) -> Result<Self, Error> {
+        Ok(Self { files: Wrapped::of(&channel, flags)?, channel, flags })
     }
 
     /// From a channel to this service, and the flags of open(2) that it was made with: fileargs_wrap(3).
@@ -117,7 +176,7 @@ impl FileArgs {
     /// [`Error::Invalid`] where it is a channel to another service.
     pub fn from_channel(channel: Channel, flags: i32) -> Result<Self, Error> {
         if channel.service() == Service::FileArgs {
-            return Self::wrap(channel, flags | libc::O_CLOEXEC);
+            return Self::new(channel, flags | libc::O_CLOEXEC);
         }
         Err(Error::Invalid {
             call: "fileargs_wrap",
@@ -125,29 +184,26 @@ impl FileArgs {
         })
     }
 
-    fn wrap(channel: Channel, flags: c_int) -> Result<Self, Error> {
-        const CALL: &str = "fileargs_wrap";
-        let table = load::fileargs()?;
-        // SAFETY: the channel is open, and is this one's from now on where there is one.
-        let raw = unsafe { table.fileargs_wrap(channel.raw(), flags) };
-        let Some(raw) = NonNull::new(raw) else {
-            return Err(Error::System { call: CALL, source: io::Error::last_os_error() });
-        };
-        channel.into_raw();
-        Ok(Self { raw, table: Table(table), flags })
+    /// The channel.
+    #[must_use]
+    pub fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// The channel, and the flags of open(2): fileargs_unwrap(3). What the service has sent ahead is
     /// dropped. A clone of the channel has the same list; it cannot be narrowed.
+    #[must_use]
+    pub fn into_channel(self) -> (Channel, i32) {
+        (self.channel, self.flags)
+    }
+
+    /// Another channel to the same process of the service, with the same list: cap_clone(3). Nothing has
+    /// been sent ahead on it.
     ///
     /// # Errors
-    /// [`Error::System`].
-    pub fn into_channel(self) -> Result<(Channel, i32), Error> {
-        let (raw, table, flags) = (self.raw, self.table, self.flags);
-        std::mem::forget(self);
-        // SAFETY: it is given up here.
-        let raw = unsafe { table.0.fileargs_unwrap(raw.as_ptr(), ptr::null_mut()) };
-        Ok((Channel::own(raw, Service::FileArgs, "fileargs_unwrap")?, flags))
+    /// [`Error::Died`], [`Error::System`].
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        Self::new(self.channel.try_clone()?, self.flags)
     }
 
     /// fileargs_open(3): open(2) with the flags and the mode of the list, and the descriptor limited to
@@ -157,34 +213,35 @@ impl FileArgs {
     /// [`Error::NotCapable`] for a file that is not in the list, [`Error::Died`], [`Error::System`];
     /// [`Error::Invalid`] for a zero byte.
     pub fn open(&self, file: &Path) -> Result<OwnedFd, Error> {
-        const CALL: &str = "fileargs_open";
-        let name = c_string(CALL, file)?;
-        // SAFETY: open, and the name lives until the call returns.
-        let descriptor = unsafe { self.table.0.fileargs_open(self.raw.as_ptr(), name.as_ptr()) };
-        if descriptor < 0 {
-            return Err(refusal(Service::FileArgs, CALL, io::Error::last_os_error()));
-        }
-        // SAFETY: it was opened for this call, or sent ahead and taken from the cache.
-        Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+        self.files.open(&c_string("fileargs_open", file)?)
     }
 
-    /// fileargs_lstat(3)
+    /// As [`open`](Self::open), of what has the name now: neither is what was sent ahead taken, nor what
+    /// comes ahead with the answer kept.
+    ///
+    /// # Errors
+    /// As [`FileArgs::open`].
+    pub fn open_anew(&self, file: &Path) -> Result<OwnedFd, Error> {
+        let name = c_string("fileargs_open", file)?;
+        Wrapped::of(&self.channel, self.flags)?.open(&name)
+    }
+
+    /// fileargs_lstat(3). What the service has sent ahead has a status too, which is that of then, however
+    /// often it is asked for.
     ///
     /// # Errors
     /// As [`FileArgs::open`].
     pub fn lstat(&self, file: &Path) -> Result<FileStatus, Error> {
-        const CALL: &str = "fileargs_lstat";
-        let name = c_string(CALL, file)?;
-        let mut status: MaybeUninit<libc::stat> = MaybeUninit::uninit();
-        // SAFETY: open, the name lives until the call returns, and the structure is of the system's size.
-        let code = unsafe {
-            self.table.0.fileargs_lstat(self.raw.as_ptr(), name.as_ptr(), status.as_mut_ptr())
-        };
-        if code != 0 {
-            return Err(refusal(Service::FileArgs, CALL, io::Error::last_os_error()));
-        }
-        // SAFETY: it was written.
-        Ok(read(unsafe { status.assume_init_ref() }))
+        self.files.lstat(&c_string("fileargs_lstat", file)?)
+    }
+
+    /// As [`lstat`](Self::lstat), of what has the name now.
+    ///
+    /// # Errors
+    /// As [`FileArgs::open`].
+    pub fn lstat_anew(&self, file: &Path) -> Result<FileStatus, Error> {
+        let name = c_string("fileargs_lstat", file)?;
+        Wrapped::of(&self.channel, self.flags)?.lstat(&name)
     }
 
     /// fileargs_realpath(3)
@@ -194,10 +251,10 @@ impl FileArgs {
     pub fn realpath(&self, file: &Path) -> Result<PathBuf, Error> {
         const CALL: &str = "fileargs_realpath";
         let name = c_string(CALL, file)?;
-        // SAFETY: open, and the name lives until the call returns. The answer is of malloc(3), and ours.
+        // SAFETY: the channel is open, and the name lives until the call returns. The answer is of malloc(3), and ours.
         unsafe {
-            let raw = self.raw.as_ptr();
-            let path = self.table.0.fileargs_realpath(raw, name.as_ptr(), ptr::null_mut());
+            let raw = self.files.raw.as_ptr();
+            let path = self.files.table.0.fileargs_realpath(raw, name.as_ptr(), ptr::null_mut());
             if path.is_null() {
                 return Err(refusal(Service::FileArgs, CALL, io::Error::last_os_error()));
             }
@@ -208,17 +265,8 @@ impl FileArgs {
     }
 }
 
-impl Drop for FileArgs {
-    fn drop(&mut self) {
-        // SAFETY: open, and nobody has it after this.
-        unsafe { self.table.0.fileargs_free(self.raw.as_ptr()) };
-    }
-}
-
+#[allow(clippy::unnecessary_cast, reason = "a number is wider on one architecture than on another")]
 fn read(status: &libc::stat) -> FileStatus {
-    let seconds = u64::try_from(status.st_mtime).ok();
-    let nanoseconds = u32::try_from(status.st_mtime_nsec).ok();
-    let since = seconds.zip(nanoseconds).map(|(whole, part)| Duration::new(whole, part));
     FileStatus {
         mode: status.st_mode.into(),
         size: u64::try_from(status.st_size).unwrap_or(0),
@@ -227,6 +275,11 @@ fn read(status: &libc::stat) -> FileStatus {
         device: status.st_dev,
         inode: status.st_ino,
         links: status.st_nlink,
-        modified: since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)),
+        special: status.st_rdev,
+        block_size: u64::try_from(status.st_blksize).unwrap_or(0),
+        blocks: u64::try_from(status.st_blocks).unwrap_or(0),
+        accessed: (status.st_atime as i64, status.st_atime_nsec as i64),
+        modified: (status.st_mtime as i64, status.st_mtime_nsec as i64),
+        changed: (status.st_ctime as i64, status.st_ctime_nsec as i64),
     }
 }

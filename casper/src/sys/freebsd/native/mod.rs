@@ -5,6 +5,7 @@
 //! sets them part by part and would keep the first parts of a set that it refuses in the end.
 
 mod dns;
+mod fileargs;
 mod grp;
 mod net;
 mod netdb;
@@ -12,6 +13,7 @@ mod pwd;
 mod resolver;
 mod shared;
 mod sysctl;
+mod syslog;
 
 use casper_sys::Service;
 use sandbox_spawn::Worker;
@@ -22,7 +24,7 @@ use crate::{Error, Limits};
 
 /// libcasper, from which services are opened.
 #[derive(Debug)]
-pub(crate) struct Libcasper(casper_sys::Casper);
+pub(crate) struct Libcasper(casper_sys::Casper, fileargs::Origin);
 
 /// Those of them that libcasper has.
 fn known(workers: &[Worker]) -> Vec<Service> {
@@ -33,7 +35,9 @@ fn known(workers: &[Worker]) -> Vec<Service> {
 impl Libcasper {
     /// Loads libcasper and the libraries of these services, and starts it: cap_init(3).
     pub(crate) fn start(workers: &[Worker]) -> Result<Self, Error> {
-        casper_sys::Casper::start(&known(workers)).map(Self).map_err(|error| match error {
+        let origin = fileargs::Origin::now();
+        let started = casper_sys::Casper::start(&known(workers));
+        started.map(|started| Self(started, origin)).map_err(|error| match error {
             casper_sys::Error::Unsupported { library, .. } => {
                 let of = Service::ALL.into_iter().find(|service| service.library() == library);
                 explain(of.map_or("casper", Service::name), error)
@@ -52,6 +56,17 @@ impl Libcasper {
     pub(crate) fn dns(&self) -> Result<Box<dyn crate::dns::Api>, Error> {
         self.open(Service::Dns, casper_sys::Casper::dns, crate::dns::DnsLimits::unlimited())
             .map(|opened| Box::new(opened) as Box<_>)
+    }
+
+    pub(crate) fn fileargs(
+        &self,
+        files: crate::fileargs::Files,
+    ) -> Result<Box<dyn crate::fileargs::Api>, Error> {
+        let (files, rules) = fileargs::prepared(files, &self.1)?;
+        let open = |casper: &casper_sys::Casper| files.open(casper, &rules);
+        let opened =
+            self.open(Service::FileArgs, open, crate::fileargs::FileArgsLimits::unlimited())?;
+        Ok(Box::new(files.channel(opened)))
     }
 
     pub(crate) fn grp(&self) -> Result<Box<dyn crate::grp::Api>, Error> {
@@ -79,6 +94,12 @@ impl Libcasper {
         let unlimited = crate::sysctl::SysctlLimits::unlimited();
         self.open(Service::Sysctl, casper_sys::Casper::sysctl, unlimited)
             .map(|opened| Box::new(opened) as Box<_>)
+    }
+
+    pub(crate) fn syslog(&self) -> Result<Box<dyn crate::syslog::Api>, Error> {
+        let unlimited = crate::syslog::SyslogLimits::unlimited();
+        self.open(Service::Syslog, casper_sys::Casper::syslog, unlimited)
+            .map(|opened| Box::new(syslog::Log::new(opened)) as Box<_>)
     }
 
     fn open<T: shared::Of, L: Limits>(

@@ -35,11 +35,13 @@ macro_rules! of {
 
 of! {
     Dns: "system.dns";
+    FileArgs: "system.fileargs";
     Grp: "system.grp";
     Net: "system.net";
     NetDb: "system.netdb";
     Pwd: "system.pwd";
     Sysctl: "system.sysctl";
+    Syslog: "system.syslog";
 }
 
 /// A channel, for one thread at a time: two that ask at once would read each other's answers.
@@ -58,7 +60,7 @@ impl<T, L> Clone for Shared<T, L> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A channel is used, and limits are set, in single steps.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
