@@ -318,17 +318,33 @@ fn pin_below(processor: usize) -> Result<()> {
     let mut below = vec![std::process::id()];
     let mut next = 0;
     while let Some(process) = below.get(next).copied() {
+        match pin_threads(process, (next > 0).then_some(processor)) {
+            Ok(children) => below.extend(children),
+            // It has ended: services do, of channels that are gone.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
         next += 1;
-        for task in fs::read_dir(format!("/proc/{process}/task"))? {
-            let task = task?.path();
-            let children = fs::read_to_string(task.join("children"))?;
-            below.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
-            let thread = task.file_name().and_then(|name| name.to_str()?.parse().ok());
-            if next > 1 {
-                sys::pin_process(thread.context("a thread")?, processor)?;
-            }
+    }
+    ensure!(below.len() > 2, "no service is below this process");
+    Ok(())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
+
+/// Pins the threads of a process, if it is to: the processes that they have started.
+fn pin_threads(process: u32, processor: Option<usize>) -> io::Result<Vec<u32>> {
+    let mut started = Vec::new();
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        let task = task?;
+        let children = fs::read_to_string(task.path().join("children"))?;
+        started.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        let thread = task.file_name().to_str().and_then(|name| name.parse().ok());
+        if let (Some(thread), Some(processor)) = (thread, processor) {
+            sys::pin_process(thread, processor)?;
         }
     }
-    ensure!(below.len() > 2, io::Error::other("no service is below this process"));
-    Ok(())
+    Ok(started)
 }

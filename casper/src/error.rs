@@ -165,8 +165,11 @@ impl Failure {
 
     /// A call that failed. An error without an errno is `EIO`.
     pub fn system(operation: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let operation = operation.into();
-        move |error| Self::System { operation, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+        // A text is made of it where it has failed, and not each time.
+        move |error| Self::System {
+            operation: operation.into(),
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        }
     }
 }
 

@@ -179,9 +179,8 @@ fn words(text: Option<&str>, what: &str, longest: usize) -> Result<Option<CStrin
     words.map(Some).map_err(|_| Failure::invalid(format!("the name of a {what} has no NUL")))
 }
 
-fn unresolved(call: &str, what: String) -> impl FnOnce(Unresolved) -> Failure {
-    let call = call.to_owned();
-    move |why| match why {
+fn unresolved(call: &str, what: String, why: Unresolved) -> Failure {
+    match why {
         Unresolved::Code(code) => Failure::Resolve { what, code },
         Unresolved::System(error) => Failure::system(format!("{call}({what})"))(error),
     }
@@ -202,7 +201,8 @@ pub(crate) fn resolve(
     hints: Hints,
     allowed: Families,
 ) -> Result<Found, Failure> {
-    let what = format!("{:?}, service {:?}", name.unwrap_or(""), service.unwrap_or(""));
+    let stated = (name.unwrap_or(""), service.unwrap_or(""));
+    let what = || format!("{:?}, service {:?}", stated.0, stated.1);
     let (name, service) =
         (words(name, "host", LONGEST_HOST)?, words(service, "service", LONGEST_SERVICE)?);
     let families = hints.families.unwrap_or(allowed);
@@ -227,8 +227,9 @@ pub(crate) fn resolve(
         kind: hints.kind.map_or(0, Kind::number),
     };
     let (found, more) = sys::getaddrinfo(name.as_deref(), service.as_deref(), raw, MOST)
-        .map_err(unresolved("getaddrinfo", what.clone()))?;
+        .map_err(|why| unresolved("getaddrinfo", what(), why))?;
     if more {
+        let what = what();
         let failed = Failure::system(format!("getaddrinfo({what}), of more than {MOST} addresses"));
         return Err(failed(io::Error::from_raw_os_error(libc::EFBIG)));
     }
@@ -264,7 +265,7 @@ pub(crate) fn name(
         return Err(Failure::not_capable(format!("names of addresses of {family:?}")));
     }
     let (host, service) = sys::getnameinfo(address, numbers(&flags, NAME_FLAGS))
-        .map_err(unresolved("getnameinfo", address.to_string()))?;
+        .map_err(|why| unresolved("getnameinfo", address.to_string(), why))?;
     Ok((text(host, "name of the host")?, text(service, "name of the service")?))
 }
 

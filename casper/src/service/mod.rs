@@ -117,6 +117,11 @@ impl<S: Service> Connection<S> {
         self.unread.room()
     }
 
+    /// What this connection remembers, to read.
+    pub(crate) fn remembered(&self) -> &S::Session {
+        &self.session
+    }
+
     /// What this connection remembers.
     pub fn session(&mut self) -> &mut S::Session {
         &mut self.session

@@ -29,14 +29,10 @@ pub(crate) fn open(path: &[u8], flags: c_int, mode: u32) -> io::Result<File> {
     }
 }
 
-/// Takes `O_NONBLOCK` from what was opened with it: fcntl(2).
-pub(crate) fn wait_again(file: &File) -> io::Result<()> {
-    // SAFETY: the command takes no argument.
-    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let flags = flags & !libc::O_NONBLOCK;
+/// Takes `O_NONBLOCK` from what was opened with these flags: fcntl(2). Of them `F_SETFL` takes those that can
+/// change, so that nobody has to be asked which they were.
+pub(crate) fn wait_again(file: &File, opened: c_int) -> io::Result<()> {
+    let flags = opened & !libc::O_NONBLOCK;
     // SAFETY: the command takes an integer.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) } < 0 {
         return Err(io::Error::last_os_error());
