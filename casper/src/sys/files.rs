@@ -1,7 +1,7 @@
 //! Calls for files that both systems have.
 
 use std::{
-    ffi::{CString, c_int},
+    ffi::c_int,
     fs::File,
     io,
     mem::MaybeUninit,
@@ -15,18 +15,6 @@ fn owned(fd: c_int) -> io::Result<File> {
     }
     // SAFETY: the kernel has just made it, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
-}
-
-/// open(2). `std` has no way to open with just these flags.
-pub(crate) fn open(path: &[u8], flags: c_int, mode: u32) -> io::Result<File> {
-    let path = CString::new(path)?;
-    loop {
-        // SAFETY: the path is a C string, and the mode is there for `O_CREAT`.
-        match owned(unsafe { libc::open(path.as_ptr(), flags, mode) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 /// Takes `O_NONBLOCK` from what was opened with these flags: fcntl(2). Of them `F_SETFL` takes those that can
