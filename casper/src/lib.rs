@@ -154,6 +154,7 @@ mod ambient;
 mod casper;
 mod channel;
 mod client;
+mod database;
 pub mod dns;
 mod error;
 pub mod fileargs;
