@@ -63,6 +63,12 @@ pub(crate) fn checked(name: String) -> Result<CString, Failure> {
     CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))
 }
 
+/// Text of an entry. What is no UTF-8 has replacement characters.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 /// An entry as it travels.
 pub(crate) trait Record: Sized {
     /// What it is of, in errors.

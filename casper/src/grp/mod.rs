@@ -11,7 +11,10 @@ use capsicum_channel::Frames;
 pub use limits::{Commands, Fields, GrpLimits, MOST_GROUPS};
 use service::Record;
 
-use crate::{Error, database::Pages};
+use crate::{
+    Error,
+    database::{Pages, text},
+};
 
 /// A channel to the service `system.grp`.
 ///
@@ -60,7 +63,6 @@ pub struct Group {
 
 impl From<Record> for Group {
     fn from(record: Record) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self {
             name: record.name.map(text),
             password: record.password.map(text),

@@ -11,7 +11,10 @@ use capsicum_channel::Frames;
 pub use limits::{Commands, Fields, MOST_USERS, PwdLimits};
 use service::Record;
 
-use crate::{Error, database::Pages};
+use crate::{
+    Error,
+    database::{Pages, text},
+};
 
 /// A channel to the service `system.pwd`.
 ///
@@ -69,7 +72,6 @@ pub struct User {
 
 impl From<Record> for User {
     fn from(record: Record) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let path = |bytes: Vec<u8>| PathBuf::from(OsString::from_vec(bytes));
         Self {
             name: record.name.map(text),
