@@ -62,6 +62,41 @@ impl Contender {
     ) -> Self {
         Self { name, batch: Box::new(batch), times: Vec::new(), child: None }
     }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Nanoseconds of an operation: the median of its batches, and the least.
+    pub(crate) fn result(&self) -> (f64, f64) {
+        (median(&self.times), least(&self.times))
+    }
+}
+
+/// Runs them in turns.
+pub(crate) fn take_turns(rounds: u32, all: &mut [Contender]) -> Result<()> {
+    for round in 0..=rounds {
+        for contender in &mut *all {
+            let time = (contender.batch)().context(contender.name)?.as_secs_f64() * 1e9;
+            // The first batch is for caches and page tables.
+            if round > 0 {
+                contender.times.push(time);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets go of them, and waits for the other end of each.
+pub(crate) fn part(all: Vec<Contender>) -> Result<()> {
+    let children: Vec<_> =
+        all.into_iter().map(|contender| (contender.name, contender.child)).collect();
+    for (name, child) in children {
+        if let Some(child) = child {
+            ensure!(sys::wait(child)?, "the other end of {name} failed");
+        }
+    }
+    Ok(())
 }
 
 /// Runs them in turns, and prints a row for each: ratios are to the first `bases`.
@@ -72,18 +107,9 @@ pub(crate) fn compare(
     mut all: Vec<Contender>,
     bases: usize,
 ) -> Result<()> {
-    for round in 0..=rounds {
-        for contender in &mut all {
-            let time = (contender.batch)().context(contender.name)?.as_secs_f64() * 1e9;
-            // The first batch is for caches and page tables.
-            if round > 0 {
-                contender.times.push(time);
-            }
-        }
-    }
+    take_turns(rounds, &mut all)?;
     println!("\n{title}, {rounds} rounds\n");
-    let base: Vec<(f64, f64)> =
-        all[..bases].iter().map(|base| (median(&base.times), least(&base.times))).collect();
+    let base: Vec<(f64, f64)> = all[..bases].iter().map(Contender::result).collect();
     let mut header = vec![String::new(), "median".to_owned(), "min".to_owned()];
     let many = unit < 1e6;
     if many {
@@ -94,7 +120,7 @@ pub(crate) fn compare(
     }
     let mut table = Table::new(header);
     for contender in &all {
-        let (middle, best) = (median(&contender.times), least(&contender.times));
+        let (middle, best) = contender.result();
         let mut row = vec![contender.name.to_owned()];
         row.extend([format!("{:.2}", middle / unit), format!("{:.2}", best / unit)]);
         if many {
@@ -106,14 +132,7 @@ pub(crate) fn compare(
         table.row(row);
     }
     table.print();
-    let children: Vec<_> =
-        all.into_iter().map(|contender| (contender.name, contender.child)).collect();
-    for (name, child) in children {
-        if let Some(child) = child {
-            ensure!(sys::wait(child)?, "the other end of {name} failed");
-        }
-    }
-    Ok(())
+    part(all)
 }
 
 pub(crate) fn print(rounds: usize) -> Result<()> {

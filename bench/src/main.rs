@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 mod ask;
 mod calls;
+mod casper_services;
 mod channel;
 mod enter;
 mod filter;
@@ -67,6 +68,7 @@ fn main() -> Result<()> {
         sys::close_inherited()?;
     }
     starts::init(&arguments)?;
+    casper_services::init(&arguments)?;
     if let [word, base] = &arguments[..]
         && word == supervisor::WITHIN
     {
@@ -88,6 +90,7 @@ fn main() -> Result<()> {
                 service::print(rounds)?;
             }
             "starts" => starts::print(rounds)?,
+            "casper" => casper_services::print(rounds)?,
             "supervisor" => supervisor::print(rounds)?,
             other => bail!("no such section: {other}"),
         }

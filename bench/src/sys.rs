@@ -1,10 +1,12 @@
 //! The kernel's calls, each in a few lines: the only `unsafe` of the figures.
 
 mod messages;
+mod names;
 mod programs;
 mod root;
 
 pub(crate) use messages::{pair, pin, pin_process, receive, send_with, start, wait};
+pub(crate) use names::{local_time, user_by_name};
 pub(crate) use programs::{fork_and_wait, raise_descriptors, spawn_and_wait};
 pub(crate) use root::private_root;
 

@@ -85,7 +85,8 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// The process of the service serves as many connections as it may.
+    /// The process of the service serves as many connections as it may, of all or of those that
+    /// [descend from one clone](crate::MOST_OF_A_CLONE).
     #[error("the service `{service}` has its {most} connections already")]
     Busy {
         /// The service.
@@ -165,8 +166,11 @@ impl Failure {
 
     /// A call that failed. An error without an errno is `EIO`.
     pub fn system(operation: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let operation = operation.into();
-        move |error| Self::System { operation, errno: error.raw_os_error().unwrap_or(libc::EIO) }
+        // A text is made of it where it has failed, and not each time.
+        move |error| Self::System {
+            operation: operation.into(),
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        }
     }
 }
 

@@ -37,7 +37,7 @@
 //! worker; its limits stay with it. Channels outlive the [`Casper`] that opened them.
 //!
 //! Give each process that is not trusted a service of its own: those who share one share its
-//! [64 connections](MOST_CONNECTIONS), its memory and its processor time, and what one of them could do
+//! [64 connections](MOST_CONNECTIONS) (of which one clone and its clones have [16](MOST_OF_A_CLONE)), its memory and its processor time, and what one of them could do
 //! to the process by an error in its code (the C library's, say) it would have done to all.
 //!
 //! # The process of a service
@@ -154,6 +154,7 @@ mod ambient;
 mod casper;
 mod channel;
 mod client;
+mod database;
 pub mod dns;
 mod error;
 pub mod fileargs;
@@ -178,6 +179,8 @@ pub use grp::Grp;
 pub use net::Net;
 pub use netdb::NetDb;
 pub use pwd::Pwd;
-pub use service::{CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, Service};
+pub use service::{
+    CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, MOST_OF_A_CLONE, Service,
+};
 pub use sysctl::Sysctl;
 pub use syslog::Syslog;

@@ -179,9 +179,8 @@ fn words(text: Option<&str>, what: &str, longest: usize) -> Result<Option<CStrin
     words.map(Some).map_err(|_| Failure::invalid(format!("the name of a {what} has no NUL")))
 }
 
-fn unresolved(call: &str, what: String) -> impl FnOnce(Unresolved) -> Failure {
-    let call = call.to_owned();
-    move |why| match why {
+fn unresolved(call: &str, what: String, why: Unresolved) -> Failure {
+    match why {
         Unresolved::Code(code) => Failure::Resolve { what, code },
         Unresolved::System(error) => Failure::system(format!("{call}({what})"))(error),
     }
@@ -197,7 +196,6 @@ fn numbers<F: bitflags::Flags>(flags: &F, known: &[(F, c_int)]) -> c_int {
 
 /// A question for getaddrinfo(3) that may be asked, whoever asks it.
 pub(crate) struct Question {
-    what: String,
     name: Option<CString>,
     service: Option<CString>,
     pub(crate) hints: RawHints,
@@ -212,7 +210,6 @@ impl Question {
         hints: Hints,
         allowed: Families,
     ) -> Result<Self, Failure> {
-        let what = format!("{:?}, service {:?}", name.unwrap_or(""), service.unwrap_or(""));
         let (name, service) =
             (words(name, "host", LONGEST_HOST)?, words(service, "service", LONGEST_SERVICE)?);
         let families = hints.families.unwrap_or(allowed);
@@ -236,7 +233,13 @@ impl Question {
             },
             kind: hints.kind.map_or(0, Kind::number),
         };
-        Ok(Self { what, name, service, hints, allowed })
+        Ok(Self { name, service, hints, allowed })
+    }
+
+    /// In words, for errors.
+    fn what(&self) -> String {
+        let (name, service) = (self.name.as_deref(), self.service.as_deref());
+        format!("{:?}, service {:?}", name.unwrap_or_default(), service.unwrap_or_default())
     }
 
     /// What the answer is: the addresses, and whether there are more than [`MOST`].
@@ -244,9 +247,9 @@ impl Question {
         self,
         found: Result<(RawAddresses, bool), Unresolved>,
     ) -> Result<Found, Failure> {
-        let (found, more) = found.map_err(unresolved("getaddrinfo", self.what.clone()))?;
+        let (found, more) = found.map_err(|why| unresolved("getaddrinfo", self.what(), why))?;
         if more {
-            let what = format!("getaddrinfo({}), of more than {MOST} addresses", self.what);
+            let what = format!("getaddrinfo({}), of more than {MOST} addresses", self.what());
             return Err(Failure::system(what)(io::Error::from_raw_os_error(libc::EFBIG)));
         }
         let addresses = found.addresses.iter().filter_map(|found| {
@@ -302,7 +305,8 @@ pub(crate) fn named(
     address: SocketAddr,
     names: Result<(Vec<u8>, Vec<u8>), Unresolved>,
 ) -> Result<(String, String), Failure> {
-    let (host, service) = names.map_err(unresolved("getnameinfo", address.to_string()))?;
+    let (host, service) =
+        names.map_err(|why| unresolved("getnameinfo", address.to_string(), why))?;
     Ok((text(host, "name of the host")?, text(service, "name of the service")?))
 }
 

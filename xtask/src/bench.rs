@@ -19,8 +19,8 @@ pub(crate) struct Options {
     /// How often each child is run
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     rounds: u32,
-    /// Put the result into docs/src/figures.md, or that of `channel` or `starts` into its part of
-    /// docs/BENCHMARKS.md
+    /// Put the result into docs/src/figures.md, or that of `channel`, `starts` or `casper` into
+    /// its part of docs/BENCHMARKS.md
     #[arg(long)]
     write: bool,
 }
@@ -39,6 +39,8 @@ enum Section {
     Channel,
     /// Starting workers, beside what else starts processes; only where it is named
     Starts,
+    /// Casper services, beside the same call without one; only where it is named
+    Casper,
 }
 
 impl Section {
@@ -47,6 +49,7 @@ impl Section {
         match self {
             Self::Channel => Some(page::CHANNELS),
             Self::Starts => Some(page::STARTS),
+            Self::Casper => Some(page::CASPER),
             _ => None,
         }
     }
@@ -62,7 +65,9 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> 
         _ => None,
     };
     if options.write && !options.sections.is_empty() && part.is_none() {
-        bail!("--write is for all figures of one run: name none, or `channel`, or `starts`");
+        bail!(
+            "--write is for all figures of one run: name none, or one of `channel`, `starts`, `casper`"
+        );
     }
     let apart = |section: &Section| section.part().is_some();
     let bench = workspace.root.join("bench");

@@ -25,13 +25,19 @@ pub(crate) struct Allowance {
     pub(super) ahead: u8,
 }
 
+/// How many answers with one file go without a receipt, where there is room: each receipt is a pipe.
+const MOST_WITHOUT: u8 = 16;
+
 impl Allowance {
     /// The share of one connection, where all of them may have so many: those of the answers without a
     /// receipt, and another answer, its file and its receipt.
     pub(super) fn share(descriptors: u64) -> Self {
         let room = descriptors / MOST_CONNECTIONS as u64;
         let most = |most: u8, share: u64| u8::try_from(share).map_or(most, |share| share.min(most));
-        Self { without: most(8, room / 4), ahead: most(AHEAD, (room / 2).saturating_sub(1)) }
+        Self {
+            without: most(MOST_WITHOUT, room / 4),
+            ahead: most(AHEAD, (room / 2).saturating_sub(1)),
+        }
     }
 }
 
@@ -108,6 +114,6 @@ mod tests {
             let each = u64::from(without) + 2 + u64::from(ahead);
             assert!(each * MOST_CONNECTIONS as u64 <= descriptors.max(256), "{descriptors}");
         }
-        assert_eq!(Allowance::share(4096), Allowance { without: 8, ahead: AHEAD });
+        assert_eq!(Allowance::share(4096), Allowance { without: MOST_WITHOUT, ahead: AHEAD });
     }
 }

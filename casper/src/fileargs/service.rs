@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{self, FileType, OpenOptions},
     io,
     os::{
         fd::OwnedFd,
@@ -115,8 +115,8 @@ impl Service for Serving {
 }
 
 impl Serving {
-    /// open(2) by name, as it is now.
-    fn open(&self, path: &[u8]) -> io::Result<OwnedFd> {
+    /// open(2) by name, as it is now: the file, and what it is.
+    fn open(&self, path: &[u8]) -> io::Result<(OwnedFd, FileType)> {
         let (files, create) = (&self.files, self.files.flags.contains(OpenFlags::CREATE));
         let directories = files.flags.contains(OpenFlags::DIRECTORIES);
         let directory = || io::Error::from_raw_os_error(libc::EISDIR);
@@ -127,13 +127,14 @@ impl Serving {
             let is = || fs::metadata(OsStr::from_bytes(path)).is_ok_and(|data| data.is_dir());
             if refused && is() { directory() } else { error }
         })?;
-        if !directories && file.metadata()?.is_dir() {
+        let kind = file.metadata()?.file_type();
+        if !directories && kind.is_dir() {
             return Err(directory());
         }
         if !files.flags.contains(OpenFlags::NONBLOCK) {
-            sys::wait_again(&file)?;
+            sys::wait_again(&file, files.open_flags())?;
         }
-        Ok(file.into())
+        Ok((file.into(), kind))
     }
 
     fn handle(&self, file: OwnedFd) -> Handle<OwnedFd> {
@@ -149,8 +150,8 @@ impl Serving {
         if !status.is_file() {
             return None;
         }
-        let file = File::from(self.open(path).ok()?);
-        file.metadata().ok()?.is_file().then(|| self.handle(file.into()))
+        let (file, kind) = self.open(path).ok()?;
+        kind.is_file().then(|| self.handle(file))
     }
 }
 
@@ -195,14 +196,14 @@ fn shown(path: &[u8]) -> String {
 }
 
 fn failed(call: &str, path: &[u8]) -> impl FnOnce(io::Error) -> Failure {
-    Failure::system(format!("{call} {}", shown(path)))
+    move |error| Failure::system(format!("{call} {}", shown(path)))(error)
 }
 
 impl Requests for Connection<Serving> {
     fn open(&mut self, path: Vec<u8>, ahead: u8) -> Result<Opened, Failure> {
         let place = self.place(&path, Operations::OPEN)?;
         self.session().wait().map_err(Failure::system("poll"))?;
-        let file = self.service().open(&path).map_err(failed("open", &path))?;
+        let (file, _) = self.service().open(&path).map_err(failed("open", &path))?;
         let ahead = self.ahead(place, ahead);
         let allowed = self.service().allowed;
         let receipt = self.session().along(1 + ahead.len(), allowed);

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{
+    Limits,
+    database::{self, Chosen},
+};
 
 bitflags::bitflags! {
     /// How groups may be looked up: the commands of cap_grp(3).
@@ -31,6 +34,9 @@ bitflags::bitflags! {
         const MEMBERS = 1 << 3;
     }
 }
+
+/// The most names, and the most numbers, that limits have.
+pub const MOST_GROUPS: usize = database::MOST;
 
 /// Groups that are allowed by one or the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +79,7 @@ impl GrpLimits {
         Self { fields, ..self }
     }
 
-    /// Groups with one of these names, or one of these numbers, only.
+    /// Groups with one of these names, or one of these numbers, only: of each [`MOST_GROUPS`] at most.
     pub fn groups<'a>(
         self,
         names: impl IntoIterator<Item = &'a str>,
@@ -87,10 +93,14 @@ impl GrpLimits {
         self.commands.contains(command)
     }
 
+    fn chosen(&self) -> Option<Chosen<'_>> {
+        let groups = self.groups.as_ref()?;
+        Some(Chosen { names: &groups.names, numbers: &groups.gids })
+    }
+
     /// Whether a group of this name and number is allowed.
     pub(crate) fn allows_group(&self, name: &[u8], gid: u32) -> bool {
-        let Some(groups) = &self.groups else { return true };
-        groups.gids.contains(&gid) || groups.names.iter().any(|allowed| allowed.as_bytes() == name)
+        Chosen::has(self.chosen(), name, gid)
     }
 
     pub(crate) fn shows(&self, field: Fields) -> bool {
@@ -104,15 +114,9 @@ impl Limits for GrpLimits {
     }
 
     fn narrows(&self, new: &Self) -> bool {
-        let groups = match (&self.groups, &new.groups) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(old), Some(new)) => {
-                new.names.iter().all(|name| old.names.contains(name))
-                    && new.gids.iter().all(|gid| old.gids.contains(gid))
-            }
-        };
-        groups && self.commands.contains(new.commands) && self.fields.contains(new.fields)
+        Chosen::narrow(self.chosen(), new.chosen())
+            && self.commands.contains(new.commands)
+            && self.fields.contains(new.fields)
     }
 }
 
@@ -137,6 +141,8 @@ mod tests {
         assert!(some.narrows(&some.clone().groups(["b"], [1])));
         assert!(some.narrows(&some.clone().groups([], [])));
         assert!(!some.narrows(&GrpLimits { groups: None, ..some.clone() }));
+        assert!(!all.narrows(&all.clone().groups([], 0..=1024)));
+        assert!(!all.narrows(&all.clone().groups(vec!["a"; 1025], [])));
         // Bits that nothing knows.
         assert!(!all.narrows(&all.clone().commands(Commands::from_bits_retain(0x80))));
     }

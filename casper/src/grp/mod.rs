@@ -4,14 +4,17 @@ mod limits;
 mod portable;
 pub(crate) mod service;
 
-use std::{collections::VecDeque, os::fd::AsFd, time::Duration};
+use std::{os::fd::AsFd, time::Duration};
 
 use capsicum_channel::Frames;
 
-pub use limits::{Commands, Fields, GrpLimits};
-use service::{Page, Record};
+pub use limits::{Commands, Fields, GrpLimits, MOST_GROUPS};
+use service::Record;
 
-use crate::Error;
+use crate::{
+    Error,
+    database::{Pages, text},
+};
 
 /// A channel to the service `system.grp`.
 ///
@@ -60,7 +63,6 @@ pub struct Group {
 
 impl From<Record> for Group {
     fn from(record: Record) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self {
             name: record.name.map(text),
             password: record.password.map(text),
@@ -81,12 +83,6 @@ pub(crate) trait Api: AsFd + Send + Sync {
     fn by_gid(&self, gid: u32) -> Result<Option<Group>, Error>;
     /// Groups from this one on, and where those begin that come after them.
     fn page(&self, from: u64) -> Result<(Vec<Group>, Option<u64>), Error>;
-}
-
-impl From<Page> for (Vec<Group>, Option<u64>) {
-    fn from(page: Page) -> Self {
-        (page.groups.into_iter().map(Group::from).collect(), page.next)
-    }
 }
 
 impl Grp {
@@ -115,7 +111,7 @@ impl Grp {
     /// After an error there are no more. The errors are those of [`by_name`](Self::by_name), with
     /// [`Commands::ENUMERATE`].
     pub fn groups(&self) -> Groups<'_> {
-        Groups { grp: self, here: VecDeque::new(), next: Some(0) }
+        Groups { grp: self, pages: Pages::default() }
     }
 }
 
@@ -124,24 +120,14 @@ impl Grp {
 #[must_use = "nothing is asked before it is iterated"]
 pub struct Groups<'a> {
     grp: &'a Grp,
-    here: VecDeque<Group>,
-    next: Option<u64>,
+    pages: Pages<Group>,
 }
 
 impl Iterator for Groups<'_> {
     type Item = Result<Group, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.here.is_empty() {
-            match self.grp.0.page(self.next.take()?) {
-                Ok((groups, next)) => {
-                    self.here = groups.into();
-                    self.next = next;
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.here.pop_front().map(Ok)
+        self.pages.next(|from| self.grp.0.page(from))
     }
 }
 

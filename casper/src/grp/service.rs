@@ -1,19 +1,18 @@
 //! The process of the service.
 
-use std::{ffi::CString, io};
-
 use sandbox_spawn::{Builder, Reach, service};
 use serde::{Deserialize, Serialize};
 
 use super::{Commands, Fields, GrpLimits};
 use crate::{
-    Failure, Service, reach,
+    Failure, Service,
+    database::{self, Page, Record as _},
+    reach,
     service::{Connection, Grants},
     sys::{self, GroupEntry},
 };
 
-/// Bytes of a name.
-const LONGEST: usize = 1 << 10;
+pub(crate) use crate::database::checked;
 
 /// A group as it travels: what is not shown is `None`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -24,25 +23,12 @@ pub(crate) struct Record {
     pub(crate) members: Option<Vec<Vec<u8>>>,
 }
 
-/// Some groups, and where those begin that come after them.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Page {
-    pub(crate) groups: Vec<Record>,
-    pub(crate) next: Option<u64>,
-}
-
-/// How many groups a page has at most, and how many bytes it may have before another one is put there;
-/// and how many one may have. A frame has 64 KiB.
-const GROUPS: usize = 128;
-const BYTES: usize = 16 << 10;
-const LARGEST: usize = 40 << 10;
-
 /// What a client asks.
 #[service]
 pub(crate) trait Requests {
     fn by_name(&mut self, name: String) -> Result<Option<Record>, Failure>;
     fn by_gid(&mut self, gid: u32) -> Result<Option<Record>, Failure>;
-    fn page(&mut self, from: u64) -> Result<Page, Failure>;
+    fn page(&mut self, from: u64) -> Result<Page<Record>, Failure>;
 }
 
 /// The service `system.grp`. It holds nothing.
@@ -73,12 +59,7 @@ fn shown(limits: &GrpLimits, entry: GroupEntry) -> Result<Option<Record>, Failur
     if !limits.allows_group(&entry.name, entry.gid) {
         return Ok(None);
     }
-    let record = record(limits, entry);
-    if length(&record) > LARGEST {
-        let failed = Failure::system(format!("a group of more than {LARGEST} bytes"));
-        return Err(failed(io::Error::from_raw_os_error(libc::EFBIG)));
-    }
-    Ok(Some(record))
+    record(limits, entry).fitting().map(Some)
 }
 
 /// The fields of an entry that the limits show.
@@ -92,19 +73,15 @@ pub(crate) fn record(limits: &GrpLimits, entry: GroupEntry) -> Record {
     }
 }
 
-/// How many bytes it travels in, at most: each string has its length before it.
-fn length(record: &Record) -> usize {
-    let Record { name, password, members, .. } = record;
-    let strings = [name, password].into_iter().flatten().chain(members.iter().flatten());
-    32 + strings.map(|string| string.len() + 4).sum::<usize>()
-}
+impl database::Record for Record {
+    const OF: &'static str = "group";
 
-/// What can be a name.
-pub(crate) fn checked(name: String) -> Result<CString, Failure> {
-    if name.is_empty() || name.len() > LONGEST {
-        return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
+    fn length(&self) -> usize {
+        let Self { name, password, members, .. } = self;
+        let strings = [name, password].into_iter().flatten().chain(members.iter().flatten());
+        // Each string has its length before it.
+        32 + strings.map(|string| string.len() + 4).sum::<usize>()
     }
-    CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))
 }
 
 impl Connection<Serving> {
@@ -130,35 +107,10 @@ impl Requests for Connection<Serving> {
         found.map_or(Ok(None), |entry| shown(self.limits(), entry))
     }
 
-    fn page(&mut self, from: u64) -> Result<Page, Failure> {
+    fn page(&mut self, from: u64) -> Result<Page<Record>, Failure> {
         self.check(Commands::ENUMERATE, "enumerating groups")?;
-        let (mut groups, mut bytes, mut next, mut large) = (Vec::new(), 0, None, None);
-        let limits = self.limits();
-        sys::groups(from, |index, entry| {
-            if groups.len() >= GROUPS || bytes >= BYTES {
-                next = Some(index);
-                return false;
-            }
-            match shown(limits, entry) {
-                Ok(Some(record)) => {
-                    bytes += length(&record);
-                    groups.push(record);
-                }
-                Ok(None) => {}
-                // Those before it come first, and it in the next page.
-                Err(_) if !groups.is_empty() => {
-                    next = Some(index);
-                    return false;
-                }
-                Err(error) => {
-                    large = Some(error);
-                    return false;
-                }
-            }
-            true
-        })
-        .map_err(Failure::system("getgrent"))?;
-        large.map_or(Ok(Page { groups, next }), Err)
+        let shown = |entry| shown(self.limits(), entry);
+        Page::from("getgrent", |take| sys::groups(from, take), shown)
     }
 }
 

@@ -205,8 +205,13 @@ impl Requests for Connection<Serving> {
         address: Address,
         time: Duration,
     ) -> Result<(), Failure> {
-        let address = address.into();
+        let address: SocketAddr = address.into();
         self.check_connect(address)?;
+        if address.is_ipv6() && address.ip().is_unspecified() {
+            // On Linux that leads to 127.0.0.1 where the socket is bound to an address of IPv4; who has sent
+            // it can do that at any moment before it is connected.
+            self.check_connect((Ipv4Addr::LOCALHOST, address.port()).into())?;
+        }
         let socket = owned(socket)?;
         let transport = socket::check(&socket)?;
         self.check_transport(transport)?;

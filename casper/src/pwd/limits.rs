@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{
+    Limits,
+    database::{self, Chosen},
+};
 
 bitflags::bitflags! {
     /// How users may be looked up: the commands of cap_pwd(3).
@@ -45,20 +48,13 @@ bitflags::bitflags! {
 }
 
 /// The most names, and the most numbers, that limits have.
-pub const MOST_USERS: usize = 1024;
+pub const MOST_USERS: usize = database::MOST;
 
 /// Users that are allowed by one or the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Allowed {
     pub(crate) names: Vec<String>,
     pub(crate) uids: Vec<u32>,
-}
-
-impl Allowed {
-    /// Each is compared with each that there was before, and with each entry of the database.
-    fn are_few(&self) -> bool {
-        self.names.len() <= MOST_USERS && self.uids.len() <= MOST_USERS
-    }
 }
 
 /// What a channel may ask of the user database: by which commands, which fields, of which users.
@@ -109,10 +105,14 @@ impl PwdLimits {
         self.commands.contains(command)
     }
 
+    fn chosen(&self) -> Option<Chosen<'_>> {
+        let users = self.users.as_ref()?;
+        Some(Chosen { names: &users.names, numbers: &users.uids })
+    }
+
     /// Whether a user of this name and number is allowed.
     pub(crate) fn allows_user(&self, name: &[u8], uid: u32) -> bool {
-        let Some(users) = &self.users else { return true };
-        users.uids.contains(&uid) || users.names.iter().any(|allowed| allowed.as_bytes() == name)
+        Chosen::has(self.chosen(), name, uid)
     }
 
     pub(crate) fn shows(&self, field: Fields) -> bool {
@@ -126,17 +126,9 @@ impl Limits for PwdLimits {
     }
 
     fn narrows(&self, new: &Self) -> bool {
-        let users = match (&self.users, &new.users) {
-            (None, None) => true,
-            (None, Some(new)) => new.are_few(),
-            (Some(_), None) => false,
-            (Some(old), Some(new)) => {
-                new.are_few()
-                    && new.names.iter().all(|name| old.names.contains(name))
-                    && new.uids.iter().all(|uid| old.uids.contains(uid))
-            }
-        };
-        users && self.commands.contains(new.commands) && self.fields.contains(new.fields)
+        Chosen::narrow(self.chosen(), new.chosen())
+            && self.commands.contains(new.commands)
+            && self.fields.contains(new.fields)
     }
 }
 

@@ -4,17 +4,17 @@ mod limits;
 mod portable;
 pub(crate) mod service;
 
-use std::{
-    collections::VecDeque, ffi::OsString, os::fd::AsFd, os::unix::ffi::OsStringExt, path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, os::fd::AsFd, os::unix::ffi::OsStringExt, path::PathBuf, time::Duration};
 
 use capsicum_channel::Frames;
 
 pub use limits::{Commands, Fields, MOST_USERS, PwdLimits};
-use service::{Page, Record};
+use service::Record;
 
-use crate::Error;
+use crate::{
+    Error,
+    database::{Pages, text},
+};
 
 /// A channel to the service `system.pwd`.
 ///
@@ -72,7 +72,6 @@ pub struct User {
 
 impl From<Record> for User {
     fn from(record: Record) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let path = |bytes: Vec<u8>| PathBuf::from(OsString::from_vec(bytes));
         Self {
             name: record.name.map(text),
@@ -102,12 +101,6 @@ pub(crate) trait Api: AsFd + Send + Sync {
     fn page(&self, from: u64) -> Result<(Vec<User>, Option<u64>), Error>;
 }
 
-impl From<Page> for (Vec<User>, Option<u64>) {
-    fn from(page: Page) -> Self {
-        (page.users.into_iter().map(User::from).collect(), page.next)
-    }
-}
-
 impl Pwd {
     /// The user of this name: getpwnam(3). `None` where there is none, or the limits do not allow it.
     ///
@@ -134,7 +127,7 @@ impl Pwd {
     /// After an error there are no more. The errors are those of [`by_name`](Self::by_name), with
     /// [`Commands::ENUMERATE`].
     pub fn users(&self) -> Users<'_> {
-        Users { pwd: self, here: VecDeque::new(), next: Some(0) }
+        Users { pwd: self, pages: Pages::default() }
     }
 }
 
@@ -143,24 +136,14 @@ impl Pwd {
 #[must_use = "nothing is asked before it is iterated"]
 pub struct Users<'a> {
     pwd: &'a Pwd,
-    here: VecDeque<User>,
-    next: Option<u64>,
+    pages: Pages<User>,
 }
 
 impl Iterator for Users<'_> {
     type Item = Result<User, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.here.is_empty() {
-            match self.pwd.0.page(self.next.take()?) {
-                Ok((users, next)) => {
-                    self.here = users.into();
-                    self.next = next;
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.here.pop_front().map(Ok)
+        self.pages.next(|from| self.pwd.0.page(from))
     }
 }
 

@@ -15,6 +15,6 @@ impl Api for Channel<Serving> {
     }
 
     fn page(&self, from: u64) -> Result<(Vec<User>, Option<u64>), Error> {
-        Ok((**self).page(from)?.into())
+        Ok((**self).page(from)?.opened())
     }
 }

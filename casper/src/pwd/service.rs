@@ -1,19 +1,18 @@
 //! The process of the service.
 
-use std::ffi::CString;
-
 use sandbox_spawn::{Builder, Reach, service};
 use serde::{Deserialize, Serialize};
 
 use super::{Commands, Fields, PwdLimits};
 use crate::{
-    Failure, Service, reach,
+    Failure, Service,
+    database::{self, Page, Record as _},
+    reach,
     service::{Connection, Grants},
     sys::{self, Entry},
 };
 
-/// Bytes of a name.
-const LONGEST: usize = 1 << 10;
+pub(crate) use crate::database::checked;
 
 /// A user as it travels: what is not shown is `None`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -30,24 +29,12 @@ pub(crate) struct Record {
     pub(crate) expire: Option<i64>,
 }
 
-/// Some users, and where those begin that come after them.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Page {
-    pub(crate) users: Vec<Record>,
-    pub(crate) next: Option<u64>,
-}
-
-/// How many users a page has at most, and how many bytes it may have before another one is put there
-/// (which has 32 KiB at most).
-const USERS: usize = 128;
-const BYTES: usize = 16 << 10;
-
 /// What a client asks.
 #[service]
 pub(crate) trait Requests {
     fn by_name(&mut self, name: String) -> Result<Option<Record>, Failure>;
     fn by_uid(&mut self, uid: u32) -> Result<Option<Record>, Failure>;
-    fn page(&mut self, from: u64) -> Result<Page, Failure>;
+    fn page(&mut self, from: u64) -> Result<Page<Record>, Failure>;
 }
 
 /// The service `system.pwd`. It holds nothing.
@@ -73,12 +60,12 @@ impl Service for Serving {
     }
 }
 
-/// What the limits show of an entry, if anything.
-fn shown(limits: &PwdLimits, entry: Entry) -> Option<Record> {
+/// What the limits show of an entry, if anything. One that is too large to be sent is an error.
+fn shown(limits: &PwdLimits, entry: Entry) -> Result<Option<Record>, Failure> {
     if !limits.allows_user(&entry.name, entry.uid) {
-        return None;
+        return Ok(None);
     }
-    Some(record(limits, entry))
+    record(limits, entry).fitting().map(Some)
 }
 
 /// The fields of an entry that the limits show.
@@ -98,18 +85,15 @@ pub(crate) fn record(limits: &PwdLimits, entry: Entry) -> Record {
     }
 }
 
-fn length(record: &Record) -> usize {
-    let Record { name, password, gecos, home, shell, class, .. } = record;
-    let texts = [name, password, gecos, home, shell, class];
-    32 + texts.into_iter().flatten().map(Vec::len).sum::<usize>()
-}
+impl database::Record for Record {
+    const OF: &'static str = "user";
 
-/// What can be a name.
-pub(crate) fn checked(name: String) -> Result<CString, Failure> {
-    if name.is_empty() || name.len() > LONGEST {
-        return Err(Failure::invalid(format!("a name has between 1 and {LONGEST} bytes")));
+    fn length(&self) -> usize {
+        let Self { name, password, gecos, home, shell, class, .. } = self;
+        let texts = [name, password, gecos, home, shell, class];
+        // Each string has its length before it.
+        64 + texts.into_iter().flatten().map(|text| text.len() + 4).sum::<usize>()
     }
-    CString::new(name).map_err(|_| Failure::invalid("a name with a NUL"))
 }
 
 impl Connection<Serving> {
@@ -126,31 +110,18 @@ impl Requests for Connection<Serving> {
         self.check(Commands::NAME, "looking up users by name")?;
         let name = checked(name)?;
         let found = sys::entry_by_name(&name).map_err(Failure::system("getpwnam_r"))?;
-        Ok(found.and_then(|entry| shown(self.limits(), entry)))
+        found.map_or(Ok(None), |entry| shown(self.limits(), entry))
     }
 
     fn by_uid(&mut self, uid: u32) -> Result<Option<Record>, Failure> {
         self.check(Commands::UID, "looking up users by number")?;
         let found = sys::entry_by_uid(uid).map_err(Failure::system("getpwuid_r"))?;
-        Ok(found.and_then(|entry| shown(self.limits(), entry)))
+        found.map_or(Ok(None), |entry| shown(self.limits(), entry))
     }
 
-    fn page(&mut self, from: u64) -> Result<Page, Failure> {
+    fn page(&mut self, from: u64) -> Result<Page<Record>, Failure> {
         self.check(Commands::ENUMERATE, "enumerating users")?;
-        let (mut users, mut bytes, mut next) = (Vec::new(), 0, None);
-        let limits = self.limits();
-        sys::entries(from, |index, entry| {
-            if users.len() >= USERS || bytes >= BYTES {
-                next = Some(index);
-                return false;
-            }
-            if let Some(record) = shown(limits, entry) {
-                bytes += length(&record);
-                users.push(record);
-            }
-            true
-        })
-        .map_err(Failure::system("getpwent"))?;
-        Ok(Page { users, next })
+        let shown = |entry| shown(self.limits(), entry);
+        Page::from("getpwent", |take| sys::entries(from, take), shown)
     }
 }

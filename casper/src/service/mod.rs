@@ -14,7 +14,7 @@ use crate::Failure;
 
 pub(crate) use control::{Control, Told};
 pub use limits::Limits;
-pub use process::MOST_CONNECTIONS;
+pub use process::{MOST_CONNECTIONS, MOST_OF_A_CLONE};
 
 /// A service: what its process holds, and what connections to it are limited by.
 ///
@@ -115,6 +115,11 @@ impl<S: Service> Connection<S> {
     /// for it.
     pub(crate) fn room(&self) -> Result<(), Failure> {
         self.unread.room()
+    }
+
+    /// What this connection remembers, to read.
+    pub(crate) fn remembered(&self) -> &S::Session {
+        &self.session
     }
 
     /// What this connection remembers.

@@ -1,8 +1,9 @@
 //! The process of a service: a thread for each connection, until the last one is closed.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -18,43 +19,91 @@ use crate::{Failure, sys};
 /// [`Error::Busy`](crate::Error::Busy).
 pub const MOST_CONNECTIONS: usize = 64;
 
+/// How many of them may descend from one clone of the first connection, itself included: whoever was given one
+/// cannot take the seats of all others by cloning it.
+pub const MOST_OF_A_CLONE: usize = 16;
+
 /// Bytes of the stack of a connection's thread: modules of the C library's name service use some.
 const STACK: usize = 1 << 20;
 
 /// The connections of a process.
 #[derive(Debug, Default)]
 struct Crowd {
-    count: Mutex<usize>,
+    seats: Mutex<Seats>,
     fewer: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Seats {
+    all: usize,
+    /// Of each lineage that has some: those that descend from one clone of the first connection.
+    lineages: HashMap<u64, usize>,
+    /// The number of the next lineage.
+    next: u64,
+}
+
 impl Crowd {
-    /// Counts one more, if there may be one.
-    fn enter(self: &Arc<Self>) -> Option<Seat> {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        if *count >= MOST_CONNECTIONS {
-            return None;
-        }
-        *count += 1;
-        Some(Seat(Arc::clone(self)))
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The seat of the first connection.
+    fn first(self: &Arc<Self>) -> Seat {
+        self.seats().all += 1;
+        Seat { crowd: Arc::clone(self), lineage: None }
     }
 
     /// Waits until there are none.
     fn wait(&self) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count > 0 {
-            count = self.fewer.wait(count).unwrap_or_else(PoisonError::into_inner);
+        let mut seats = self.seats();
+        while seats.all > 0 {
+            seats = self.fewer.wait(seats).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 /// A connection that is counted.
-struct Seat(Arc<Crowd>);
+struct Seat {
+    crowd: Arc<Crowd>,
+    /// `None`: the first connection, whose clones each begin one.
+    lineage: Option<u64>,
+}
+
+impl Seat {
+    /// A seat for a clone of its connection, if there may be one.
+    fn another(&self) -> Result<Self, Failure> {
+        let mut seats = self.crowd.seats();
+        if seats.all >= MOST_CONNECTIONS {
+            return Err(Failure::Busy(MOST_CONNECTIONS));
+        }
+        let lineage = self.lineage.unwrap_or_else(|| {
+            seats.next += 1;
+            seats.next
+        });
+        let of_lineage = seats.lineages.entry(lineage).or_default();
+        if *of_lineage >= MOST_OF_A_CLONE {
+            return Err(Failure::Busy(MOST_OF_A_CLONE));
+        }
+        *of_lineage += 1;
+        seats.all += 1;
+        Ok(Self { crowd: Arc::clone(&self.crowd), lineage: Some(lineage) })
+    }
+}
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.fewer.notify_all();
+        let mut seats = self.crowd.seats();
+        seats.all -= 1;
+        if let Some(lineage) = self.lineage
+            && let Entry::Occupied(mut held) = seats.lineages.entry(lineage)
+        {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+        drop(seats);
+        self.crowd.fewer.notify_all();
     }
 }
 
@@ -116,7 +165,7 @@ pub(super) fn run<S: Service>(service: Result<S, String>, frames: Frames) -> u8 
         session: S::Session::default(),
         unread: Arc::default(),
     };
-    let started = connect(&crowd, connection, frames);
+    let started = connect(crowd.first(), connection, frames);
     crowd.wait();
     u8::from(started.is_err())
 }
@@ -132,11 +181,10 @@ fn refuse<S: Service>(frames: Frames, reason: &str) -> u8 {
 
 /// Serves a connection in a thread of its own.
 fn connect<S: Service>(
-    crowd: &Arc<Crowd>,
+    seat: Seat,
     mut connection: Connection<S>,
     frames: Frames,
 ) -> Result<(), Failure> {
-    let seat = crowd.enter().ok_or(Failure::Busy(MOST_CONNECTIONS))?;
     let unread = Arc::new(Unread::of::<S>(&frames)?);
     connection.unread = Arc::clone(&unread);
     let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
@@ -177,6 +225,7 @@ fn answer<S: Service>(
 }
 
 fn clone<S: Service>(seat: &Seat, connection: &Connection<S>) -> Result<Handle<Frames>, Failure> {
+    let another_seat = seat.another()?;
     let (here, there) = Frames::pair().map_err(|error| match error {
         Error::System { operation, source } => Failure::system(operation)(source),
         other => Failure::invalid(other.to_string()),
@@ -187,6 +236,6 @@ fn clone<S: Service>(seat: &Seat, connection: &Connection<S>) -> Result<Handle<F
         session: connection.session.clone(),
         unread: Arc::default(),
     };
-    connect(&seat.0, another, here)?;
+    connect(another_seat, another, here)?;
     Ok(Handle::new(there))
 }

@@ -1,7 +1,7 @@
 //! Calls for files that both systems have.
 
 use std::{
-    ffi::{CString, c_int},
+    ffi::c_int,
     fs::File,
     io,
     mem::MaybeUninit,
@@ -17,26 +17,10 @@ fn owned(fd: c_int) -> io::Result<File> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into())
 }
 
-/// open(2). `std` has no way to open with just these flags.
-pub(crate) fn open(path: &[u8], flags: c_int, mode: u32) -> io::Result<File> {
-    let path = CString::new(path)?;
-    loop {
-        // SAFETY: the path is a C string, and the mode is there for `O_CREAT`.
-        match owned(unsafe { libc::open(path.as_ptr(), flags, mode) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
-/// Takes `O_NONBLOCK` from what was opened with it: fcntl(2).
-pub(crate) fn wait_again(file: &File) -> io::Result<()> {
-    // SAFETY: the command takes no argument.
-    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let flags = flags & !libc::O_NONBLOCK;
+/// Takes `O_NONBLOCK` from what was opened with these flags: fcntl(2). Of them `F_SETFL` takes those that can
+/// change, so that nobody has to be asked which they were.
+pub(crate) fn wait_again(file: &File, opened: c_int) -> io::Result<()> {
+    let flags = opened & !libc::O_NONBLOCK;
     // SAFETY: the command takes an integer.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) } < 0 {
         return Err(io::Error::last_os_error());

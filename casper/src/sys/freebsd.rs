@@ -5,7 +5,7 @@ mod fileargs;
 pub(super) mod native;
 mod sysctl;
 
-pub(crate) use fileargs::{SEARCH, keep_to, rights_hold, with_rights};
+pub(crate) use fileargs::{SEARCH, keep_to, open, rights_hold, with_rights};
 #[cfg(feature = "native")]
 pub(crate) use sysctl::integer_bytes;
 pub(crate) use sysctl::{

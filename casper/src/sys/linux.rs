@@ -3,7 +3,7 @@
 mod fileargs;
 mod sysctl;
 
-pub(crate) use fileargs::{SEARCH, keep_to, rights_hold, with_rights};
+pub(crate) use fileargs::{SEARCH, keep_to, open, rights_hold, with_rights};
 pub(crate) use sysctl::{
     SYSCTLS, read_mib, read_sysctl, sysctl_integer, sysctl_mib, sysctl_text, write_mib,
     write_mib_integer, write_sysctl, write_sysctl_integer,

@@ -5,10 +5,7 @@ use std::{
     ffi::OsString,
     os::{
         fd::OwnedFd,
-        unix::{
-            ffi::OsStringExt,
-            net::{UnixDatagram, UnixStream},
-        },
+        unix::{ffi::OsStringExt, net::UnixDatagram},
     },
     path::{Path, PathBuf},
     time::Duration,
@@ -17,6 +14,7 @@ use std::{
 use capsicum_channel::Handle;
 use sandbox_spawn::{Builder, Reach, Worker, service};
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{
     Error, Failure, Limits, Open, Opener, Service, ambient,
@@ -24,7 +22,7 @@ use crate::{
     sys,
 };
 
-/// How long sending waits for a syslogd that does not read.
+/// How long connecting waits for a syslogd that does not accept, and sending for one that does not read.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The one thing that it is asked.
@@ -112,8 +110,10 @@ fn to(path: &Path) -> std::io::Result<Connected> {
             Ok(Connected::Datagram(Handle::new(datagram.into())))
         }
         Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
-            let stream = UnixStream::connect(path)?;
+            // The time is that of connecting too: on Linux it waits while the socket accepts nobody.
+            let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             stream.set_write_timeout(Some(PATIENCE))?;
+            stream.connect(&SockAddr::unix(path)?)?;
             Ok(Connected::Stream(Handle::new(stream.into())))
         }
         Err(error) => Err(error),

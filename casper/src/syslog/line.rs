@@ -33,11 +33,13 @@ pub(super) fn line(
     message: &str,
 ) -> String {
     let priority = (facility as u8) << 3 | severity as u8;
-    let mut line = format!("<{priority}>");
+    // As long as most become, so that it is moved seldom.
+    let mut line = String::with_capacity(message.len().min(MOST) + 2 * LONGEST_IDENT);
+    // Writing to a string cannot fail.
+    let _ = write!(line, "<{priority}>");
     let local = sys::local_time(now);
     if let Some((month, time)) = local.and_then(|time| Some((MONTHS.get(time.month)?, time))) {
         let sys::LocalTime { day, hour, minute, second, .. } = time;
-        // Writing to a string cannot fail.
         let _ = write!(line, "{month} {day:2} {hour:02}:{minute:02}:{second:02} ");
     }
     line.push_str(ident);

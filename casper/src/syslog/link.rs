@@ -4,7 +4,7 @@ use std::{
     io::{self, Write},
     os::unix::net::{UnixDatagram, UnixStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sandbox_spawn::call::{CallError, cancelled};
@@ -20,7 +20,14 @@ const TIMES: u32 = 10;
 /// What lines are sent by. All connections of clients use the same.
 pub(super) struct Link {
     connector: ConnectClient,
-    socket: Mutex<Option<Arc<Socket>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    socket: Option<Arc<Socket>>,
+    /// When the last try to connect began, and what came of it, where that was nothing.
+    failed: Option<(Instant, Failure)>,
 }
 
 #[derive(Debug)]
@@ -37,31 +44,53 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Link {
     /// Connects, if there is a syslogd already.
     pub(super) fn new(connector: ConnectClient) -> Self {
-        let link = Self { connector, socket: Mutex::new(None) };
+        let link = Self { connector, state: Mutex::default() };
         let _ = link.connect(None);
         link
     }
 
     /// The socket, or another one than that which has failed.
+    ///
+    /// Those who wait while one connects take what comes of the next try, and do not each make another one:
+    /// the last of them would wait for all.
     fn connect(&self, failed: Option<&Arc<Socket>>) -> Result<Arc<Socket>, Failure> {
-        let mut socket = lock(&self.socket);
-        let fresh = socket
+        let asked = Instant::now();
+        let mut state = lock(&self.state);
+        let fresh = state
+            .socket
             .as_ref()
             .filter(|socket| failed.is_none_or(|failed| !Arc::ptr_eq(socket, failed)));
         if let Some(socket) = fresh {
             return Ok(Arc::clone(socket));
         }
-        *socket = None;
+        state.socket = None;
+        if let Some((_, failure)) = state.failed.as_ref().filter(|(began, _)| *began >= asked) {
+            return Err(failure.clone());
+        }
+        let began = Instant::now();
+        match self.another() {
+            Ok(socket) => {
+                state.failed = None;
+                Ok(Arc::clone(state.socket.insert(Arc::new(socket))))
+            }
+            Err(failure) => {
+                state.failed = Some((began, failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// A new connection.
+    fn another(&self) -> Result<Socket, Failure> {
         let used = || Failure::invalid("the socket is in use");
-        let connected = match self.connector.within(PATIENCE).connect().map_err(no_connector)? {
+        Ok(match self.connector.within(PATIENCE).connect().map_err(no_connector)? {
             Connected::Datagram(handle) => {
                 Socket::Datagram(handle.into_inner().map_err(|_| used())?.into())
             }
             Connected::Stream(handle) => {
                 Socket::Stream(Mutex::new(handle.into_inner().map_err(|_| used())?.into()))
             }
-        };
-        Ok(Arc::clone(socket.insert(Arc::new(connected))))
+        })
     }
 
     /// Sends a line, by another connection where syslogd has been started again.
@@ -123,9 +152,13 @@ impl Socket {
             }
             Self::Stream(socket) => {
                 let mut socket = lock(socket);
+                if cancelled() {
+                    // Who waited for others' lines has given up.
+                    return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+                }
                 let mut bytes = line.as_bytes().to_owned();
                 bytes.push(0);
-                let sent = socket.write_all(&bytes);
+                let sent = write_within(&mut socket, &bytes);
                 if sent.is_err() {
                     // Part of it may have been sent.
                     let _ = socket.shutdown(std::net::Shutdown::Both);
@@ -136,8 +169,24 @@ impl Socket {
     }
 }
 
+/// Writes all of it, and not for longer, however little of it is taken at a time.
+fn write_within(socket: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !bytes.is_empty() {
+        match socket.write(bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if !bytes.is_empty() && Instant::now() >= until {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+    }
+    Ok(())
+}
+
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("socket", &*lock(&self.socket)).finish_non_exhaustive()
+        f.debug_struct("Link").field("state", &*lock(&self.state)).finish_non_exhaustive()
     }
 }

@@ -169,7 +169,7 @@ impl Requests for Connection<Serving> {
     }
 
     fn syslog(&mut self, priority: Priority, message: String) -> Result<(), Failure> {
-        let session = self.session().clone();
+        let session = self.remembered();
         let severity = priority.severity;
         let facility = priority.facility.unwrap_or(session.facility);
         let ident = session.ident.as_deref().unwrap_or(&self.service().program);

@@ -198,7 +198,7 @@ pub(crate) fn broken_off<T: Tested>(casper: &Casper) -> Outcome {
 }
 
 /// What takes a connection, when there is room.
-fn patient<R>(take: impl Fn() -> Result<R, Error>) -> Result<R, String> {
+pub(crate) fn patient<R>(take: impl Fn() -> Result<R, Error>) -> Result<R, String> {
     let deadline = Instant::now() + LONG;
     loop {
         match take() {

@@ -4,6 +4,7 @@
 //! program again, under a deadline, since capability mode is for ever. `services [--list] [FILTER…]`.
 //! The last line is `N passed, N failed, N skipped`. `services --matrix` prints what `matrix.rs` says.
 
+mod attacks;
 mod dns;
 mod fileargs;
 mod framework;
@@ -51,6 +52,7 @@ const WORKERS: &[Worker] = &[
 const CASES: &[&[Case]] = &[
     framework::CASES,
     native::CASES,
+    attacks::CASES,
     dns::CASES,
     fileargs::CASES,
     grp::CASES,

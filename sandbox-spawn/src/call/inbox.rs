@@ -191,8 +191,14 @@ impl Inbox {
         let unsent = match self.frames.encode(kind, self.current.id, value) {
             Ok(frame) => {
                 let sent = self.send_frame(&frame);
+                let brings = frame.descriptors().len() > 0;
                 self.frames.reuse(frame);
-                return sent.map(|()| true);
+                match sent {
+                    // The kernel has not taken the descriptors, and nothing has been sent: on Linux others of
+                    // the same user may have too many on their way. That is this call's failure alone.
+                    Err(error @ Error::System { .. }) if brings => error,
+                    sent => return sent.map(|()| true),
+                }
             }
             Err(error) => error,
         };

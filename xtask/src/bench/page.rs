@@ -14,7 +14,7 @@ pub(super) struct Part {
 }
 
 const HEAD: &str = "# Benchmarks\n\n\
-     <!-- Written by `cargo xtask bench channel --write` and `cargo xtask bench starts --write`. -->\n\n\
+     <!-- Written by `cargo xtask bench channel --write`, and the same with `starts` and `casper`. -->\n\n\
      What the sandbox costs is in [the book](src/figures.md). Each part of this page is one run of the\n\
      command that it names, on the machine and the kernel that it names: ratios are what can be\n\
      compared, and only within a part.\n";
@@ -51,8 +51,28 @@ pub(super) const STARTS: Part = Part {
          program, the zygote and the worker together, which other processes do not lengthen.\n",
 };
 
+pub(super) const CASPER: Part = Part {
+    command: "casper",
+    title: "Casper services",
+    text: "The contenders take turns, batch by batch. *Direct* is the call in this\n\
+         program, without a service and without a sandbox, with what it finds put into Rust's types:\n\
+         getaddrinfo(3) of the first name of /etc/hosts, getpwnam_r(3), open(2) and close(2) of a file. For a line of\n\
+         the log it is what syslog(3) does: the time, the line, and send(2) to a datagram socket, which\n\
+         this program reads beside the clock. *Service* is the same asked of a service, whose process\n\
+         does it under its filter and Landlock. *Raw* is a round trip of 64 bytes on a pair of\n\
+         sequenced-packet sockets with another process, which does nothing; *raw, a descriptor* is one whose answer\n\
+         brings a descriptor, which is closed: no service that opens files can do with less.\n\n\
+         The goal for `Dns`, `Pwd` and `Syslog`: at most 1.2 times what the direct call and the raw round trip\n\
+         take together. *Nothing* is a request that makes no system call besides the answer: what is\n\
+         above the raw round trip there is the call and what confines the process; what else a ratio has is what the\n\
+         system calls of the direct call take longer under a filter and Landlock.\n\n\
+         `FileArgs` is once asked for each file (`uncached`), and once reads a list from its start to its\n\
+         end with the files that come along. Nothing else offers such services on Linux: libcasper's are\n\
+         FreeBSD's.\n",
+};
+
 /// The order of the page.
-const PARTS: [Part; 2] = [CHANNELS, STARTS];
+const PARTS: [Part; 3] = [CHANNELS, STARTS, CASPER];
 
 /// The page with this part made new.
 pub(super) fn with(before: &str, part: &Part, figures: &str, rounds: u32) -> Result<String> {

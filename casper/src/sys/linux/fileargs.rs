@@ -1,9 +1,14 @@
 //! Holding the process of `FileArgs` to its files, and what is sent to rights.
 
 use std::{
-    fs::{File, OpenOptions},
+    ffi::{CString, c_int},
+    fs::File,
     io,
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    mem::MaybeUninit,
+    os::{
+        fd::{FromRawFd, OwnedFd, RawFd},
+        unix::ffi::OsStrExt,
+    },
     path::Path,
 };
 
@@ -18,6 +23,33 @@ use crate::fileargs::{Access, OpenFlags};
 
 /// A directory is opened for lookups alone.
 pub(crate) const SEARCH: i32 = libc::O_PATH;
+
+/// openat2(2) of a path that leads through no link to what a process holds (`/proc/PID/fd`, `exe`, `cwd`,
+/// `root`), which is something else in each process: `ELOOP`.
+pub(crate) fn open(path: &[u8], flags: c_int, mode: u32) -> io::Result<File> {
+    let path = CString::new(path)?;
+    // SAFETY: zeros are one.
+    let mut how: libc::open_how = unsafe { MaybeUninit::zeroed().assume_init() };
+    how.flags = u64::from(flags.cast_unsigned());
+    how.mode = u64::from(mode);
+    how.resolve = libc::RESOLVE_NO_MAGICLINKS;
+    loop {
+        // SAFETY: the path is a C string, and the kernel reads as much of the other as it is told.
+        let fd = unsafe {
+            let (path, size) = (path.as_ptr(), size_of::<libc::open_how>());
+            libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path, &raw const how, size)
+        };
+        if fd >= 0 {
+            let fd = RawFd::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
+            // SAFETY: the kernel has just made it, and nobody else has it.
+            return Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
 
 /// What a file that is open for no more than this is not good for.
 fn lacks(access: Access) -> Rights {
@@ -98,10 +130,7 @@ fn object(
     }
     let nofollow = if flags.contains(OpenFlags::NOFOLLOW) { libc::O_NOFOLLOW } else { 0 };
     let find = |path: &Path, flags| {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_CLOEXEC | flags)
-            .open(path)
+        open(path.as_os_str().as_bytes(), libc::O_PATH | libc::O_CLOEXEC | flags, 0)
     };
     match find(path, nofollow) {
         Ok(file) => {
@@ -139,6 +168,16 @@ fn pass(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_leads_through_nothing_that_a_process_holds() {
+        let opened = |path: &str| open(path.as_bytes(), libc::O_RDONLY | libc::O_CLOEXEC, 0);
+        assert!(opened("/proc/self/status").is_ok());
+        for path in ["/proc/self/exe", "/proc/self/root/etc/passwd", "/proc/self/cwd/Cargo.toml"] {
+            let refused = opened(path).map_err(|error| error.raw_os_error());
+            assert!(matches!(refused, Err(Some(libc::ELOOP))), "{path}: {refused:?}");
+        }
+    }
 
     #[test]
     fn rights_hold_where_ceiling_and_mode_say_so() {
