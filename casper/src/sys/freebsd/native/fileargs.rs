@@ -119,14 +119,15 @@ impl Prepared {
     }
 
     pub(super) fn channel(self, shared: Shared<Channel, FileArgsLimits>) -> Opened {
-        Opened { shared, waits: !self.0.flags.contains(OpenFlags::NONBLOCK) }
+        let waits = !self.0.flags.contains(OpenFlags::NONBLOCK);
+        Opened { shared, waits: waits.then(|| self.0.open_flags()) }
     }
 }
 
-/// A channel, and whether what was opened waits. Opening it never does.
+/// A channel, and the flags of what was opened, if that waits. Opening it never does.
 pub(super) struct Opened {
     shared: Shared<Channel, FileArgsLimits>,
-    waits: bool,
+    waits: Option<i32>,
 }
 
 impl Clone for Opened {
@@ -181,8 +182,8 @@ impl Api for Opened {
             _ => channel.open(path),
         })?;
         let file = fs::File::from(file);
-        if self.waits {
-            sys::wait_again(&file).map_err(|source| Error::System {
+        if let Some(flags) = self.waits {
+            sys::wait_again(&file, flags).map_err(|source| Error::System {
                 service: NAME.to_owned(),
                 operation: "fcntl".to_owned(),
                 source,
