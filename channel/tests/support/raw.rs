@@ -22,32 +22,38 @@ pub(crate) fn default_pipe_signal() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
-/// What is allocated, by all threads.
+/// What this thread allocates: the harness has another, at any time.
 pub(crate) mod allocations {
     use std::{
         alloc::{GlobalAlloc, Layout, System},
-        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        cell::Cell,
     };
 
     struct Counting;
 
     #[global_allocator]
     static COUNTING: Counting = Counting;
-    static LIVE: AtomicUsize = AtomicUsize::new(0);
-    static FROM: AtomicUsize = AtomicUsize::new(0);
-    static MOST: AtomicUsize = AtomicUsize::new(0);
+
+    thread_local! {
+        // Neither is made when it is first used, nor dropped: both would allocate.
+        static LIVE: Cell<usize> = const { Cell::new(0) };
+        static FROM: Cell<usize> = const { Cell::new(0) };
+        static MOST: Cell<usize> = const { Cell::new(0) };
+    }
 
     // SAFETY: the system's allocator does it all; this only counts.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
-            MOST.fetch_max(live, Relaxed);
+            // What another thread has allocated may be freed by this one.
+            let live = LIVE.get().wrapping_add(layout.size());
+            LIVE.set(live);
+            MOST.set(MOST.get().max(live));
             // SAFETY: the caller keeps to the contract, which is the same.
             unsafe { System.alloc(layout) }
         }
 
         unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-            LIVE.fetch_sub(layout.size(), Relaxed);
+            LIVE.set(LIVE.get().wrapping_sub(layout.size()));
             // SAFETY: as above.
             unsafe { System.dealloc(at, layout) }
         }
@@ -55,17 +61,17 @@ pub(crate) mod allocations {
 
     /// Bytes that are allocated now.
     pub(crate) fn live() -> usize {
-        LIVE.load(Relaxed)
+        LIVE.get()
     }
 
     /// From here on the most is counted.
     pub(crate) fn start() {
-        FROM.store(live(), Relaxed);
-        MOST.store(live(), Relaxed);
+        FROM.set(live());
+        MOST.set(live());
     }
 
     /// How much more was allocated at any time since then.
     pub(crate) fn most() -> usize {
-        MOST.load(Relaxed).saturating_sub(FROM.load(Relaxed))
+        MOST.get().saturating_sub(FROM.get())
     }
 }
