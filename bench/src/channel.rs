@@ -142,7 +142,7 @@ pub(crate) fn print(rounds: usize) -> Result<()> {
         ("64-byte round trip, each end on its own processor, microseconds", 0, 1),
     ] {
         sys::pin(here)?;
-        compare(title, rounds, 1e3, round_trips(there)?, 1)?;
+        compare(title, rounds, 1e3, round_trips(there)?, 2)?;
     }
     sys::pin(0)?;
     let title = "descriptors one way, one a message, on one processor, microseconds each";
@@ -186,8 +186,33 @@ pub(crate) fn raw(there: usize) -> Result<Contender> {
     }))
 }
 
+/// The same with recvmsg(2), which whoever may be sent descriptors has to use.
+fn raw_with_room(there: usize) -> Result<Contender> {
+    let (one, other) = sys::pair()?;
+    let whole = |received: Option<(usize, Option<OwnedFd>)>| matches!(received, Some((64, None)));
+    let child = sys::start(move || {
+        let mut buffer = [0; 64];
+        sys::pin(there).is_ok() && {
+            while whole(sys::receive_both(&other, &mut buffer)) {
+                sys::write(other.as_raw_fd(), &buffer);
+            }
+            true
+        }
+    })?;
+    let hangup = Hangup::on(&one)?;
+    Ok(Contender::new("recvmsg", Some(child), move || {
+        let _ = &hangup;
+        let mut buffer = [0x5a; 64];
+        for _ in 0..TRIPS {
+            ensure!(sys::write(one.as_raw_fd(), &buffer) == 64);
+            ensure!(whole(sys::receive_both(&one, &mut buffer)));
+        }
+        Ok(TRIPS)
+    }))
+}
+
 fn round_trips(there: usize) -> Result<Vec<Contender>> {
-    let raw = raw(there)?;
+    let (raw, with_room) = (raw(there)?, raw_with_room(there)?);
     let ours = |name, deadline: bool| -> Result<Contender> {
         let (one, mut other) = Channel::<Small, Small>::pair()?;
         let child = sys::start(move || {
@@ -229,7 +254,7 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
         }
         Ok(TRIPS)
     });
-    Ok(vec![raw, plain, timed, theirs])
+    Ok(vec![raw, with_room, plain, timed, theirs])
 }
 
 /// Both processes have both ends, so that closing one is no end: it is shut down.

@@ -5,7 +5,7 @@ mod names;
 mod programs;
 mod root;
 
-pub(crate) use messages::{pair, pin, pin_process, receive, send_with, start, wait};
+pub(crate) use messages::{pair, pin, pin_process, receive, receive_both, send_with, start, wait};
 pub(crate) use names::{local_time, user_by_name};
 pub(crate) use programs::{fork_and_wait, raise_descriptors, spawn_and_wait};
 pub(crate) use root::private_root;

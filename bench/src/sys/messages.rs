@@ -81,25 +81,34 @@ pub(crate) fn send_with(socket: &OwnedFd, buffer: &[u8], passed: &OwnedFd) -> bo
 
 /// recvmsg(2), and the descriptor that came with it.
 pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<OwnedFd> {
+    receive_both(socket, buffer)?.1
+}
+
+/// recvmsg(2) with room for a descriptor: how many bytes came, and whether one came with them.
+pub(crate) fn receive_both(
+    socket: &OwnedFd,
+    buffer: &mut [u8],
+) -> Option<(usize, Option<OwnedFd>)> {
     let mut control = [0_u64; 3];
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: zeros are a valid msghdr; the kernel writes no more than the lengths that it is told;
     // the descriptor that it has written is nobody else's.
-    let fd = unsafe {
+    let (count, fd) = unsafe {
         let mut message: libc::msghdr = MaybeUninit::zeroed().assume_init();
         message.msg_iov = &raw mut part;
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control);
         let flags = libc::MSG_CMSG_CLOEXEC;
-        if libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) <= 0 {
-            return None;
-        }
+        let count = libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags);
         let header = libc::CMSG_FIRSTHDR(&raw const message);
-        if header.is_null() {
-            return None;
+        if count <= 0 || header.is_null() {
+            (count, None)
+        } else {
+            let fd = RawFd::from_ne_bytes(libc::CMSG_DATA(header).cast::<[u8; 4]>().read());
+            (count, Some(fd))
         }
-        RawFd::from_ne_bytes(libc::CMSG_DATA(header).cast::<[u8; 4]>().read())
     };
-    owned(fd.into()).ok()
+    let count = usize::try_from(count).ok().filter(|count| *count > 0)?;
+    Some((count, fd.and_then(|fd| owned(fd.into()).ok())))
 }
