@@ -61,7 +61,10 @@ fn lookups(base: &Path) {
     tell("openat2", with(libc::SYS_openat2, "../secret", &[directory, PATH, how, 24]));
     let how = [libc::O_PATH as u64, 0, libc::RESOLVE_IN_ROOT];
     let how = how.as_ptr().addr();
-    tell("openat2 in a root", with(libc::SYS_openat2, "/../secret", &[directory, PATH, how, 24]));
+    let in_root = || with(libc::SYS_openat2, "/../secret", &[directory, PATH, how, 24]);
+    // While anything is renamed or mounted on the host `..` is not followed: openat2(2).
+    let last = (0..1000).map(|_| in_root()).find(|found| *found != Err(libc::EAGAIN));
+    tell("openat2 in a root", last.unwrap_or(Err(libc::EAGAIN)));
     // Even what is done to a directory that chdir(2) finds is held.
     say("chdir", format!("{:?}", with(libc::SYS_chdir, base.join("hidden"), &[PATH])));
     tell("from there", size(CWD, "secret", 0));
