@@ -175,7 +175,7 @@ impl<S, R: DeserializeOwned> Channel<S, R> {
 
     fn receive_until(&mut self, until: Until) -> Result<Option<R>, Error> {
         let (caps, expected) = (self.caps(), self.received);
-        let decode = |header: Header, payload: &[u8], descriptors| {
+        let decode = |header: Header, payload: &[u8], descriptors: &mut Vec<Option<OwnedFd>>| {
             if header.kind != 0 || header.sequence != expected {
                 return Err(Error::protocol("a message out of its turn"));
             }

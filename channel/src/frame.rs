@@ -12,7 +12,7 @@ use crate::{
     Caps, Error,
     bounded::{Bounded, Bounds},
     header::{self, Header},
-    passing::{self, Packing, Passed, Unpacking},
+    passing::{self, Passed},
 };
 
 /// A message in the form in which it travels: two numbers, bytes and descriptors.
@@ -32,7 +32,7 @@ use crate::{
 pub struct Frame {
     kind: u16,
     sequence: u64,
-    /// The header, written last, and the payload.
+    /// The header, written last, and the payload. Neither before it is filled.
     bytes: Vec<u8>,
     descriptors: Vec<Passed>,
 }
@@ -49,10 +49,11 @@ impl Frame {
         payload: &[u8],
         descriptors: Vec<OwnedFd>,
     ) -> Result<Self, Error> {
-        let mut bytes = vec![0; header::LENGTH];
-        bytes.extend_from_slice(payload);
         let descriptors = descriptors.into_iter().map(Passed::Owned).collect();
-        Self::finish(kind, sequence, bytes, descriptors)
+        let bytes = [&[0; header::LENGTH], payload].concat();
+        let mut frame = Self { kind, sequence, bytes, descriptors };
+        frame.finish()?;
+        Ok(frame)
     }
 
     /// Encodes a value, whose handles go along.
@@ -70,55 +71,74 @@ impl Frame {
         value: &T,
         caps: Caps,
     ) -> Result<Self, Error> {
-        Self::encode_for(kind, sequence, value, caps, None, Buffers::default())
+        let mut frame = Self::unfilled();
+        frame.fill(kind, sequence, value, caps, None)?;
+        Ok(frame)
     }
 
-    /// The same for a peer with this ceiling, into buffers that were used before.
-    pub(crate) fn encode_for<T: Serialize + ?Sized>(
+    /// Buffers, to be [filled](Self::fill) before they are a frame.
+    pub(crate) fn unfilled() -> Self {
+        Self { kind: 0, sequence: 0, bytes: Vec::new(), descriptors: Vec::new() }
+    }
+
+    /// Becomes the frame of a value, for a peer with this ceiling, in the buffers that it has. After
+    /// an error it holds nothing.
+    pub(crate) fn fill<T: Serialize + ?Sized>(
+        &mut self,
         kind: u16,
         sequence: u64,
         value: &T,
         caps: Caps,
-        ceiling: Option<Arc<Limits>>,
-        buffers: Buffers,
-    ) -> Result<Self, Error> {
-        let Buffers { mut bytes, passed } = buffers;
-        bytes.resize(header::LENGTH, 0);
+        ceiling: Option<&Arc<Limits>>,
+    ) -> Result<(), Error> {
+        self.clear();
+        (self.kind, self.sequence) = (kind, sequence);
+        let Self { bytes, descriptors, .. } = self;
         let most = header::LENGTH.saturating_add(caps.inline);
-        let output = Capped { bytes, most };
-        let (result, packing) = passing::pack(Packing::new(caps, ceiling, passed), || {
-            postcard::serialize_with_flavor::<T, Capped, Vec<u8>>(value, output)
+        let (result, failed) = passing::pack(caps, ceiling, descriptors, || {
+            bytes.extend_from_slice(&[0; header::LENGTH]);
+            postcard::serialize_with_flavor(value, Capped { bytes, most })
         });
-        match (result, packing.failed) {
+        let filled = match (result, failed) {
             (_, Some(error)) => Err(error),
-            (Ok(bytes), None) => Self::finish(kind, sequence, bytes, packing.passed),
+            (Ok(()), None) => self.finish(),
             (Err(postcard::Error::SerializeBufferFull), None) => {
                 Err(Error::TooLarge { size: caps.inline.saturating_add(1), most: caps.inline })
             }
             (Err(error), None) => Err(Error::Encode { reason: error.to_string() }),
+        };
+        if filled.is_err() {
+            self.clear();
         }
+        filled
     }
 
-    fn finish(
-        kind: u16,
-        sequence: u64,
-        mut bytes: Vec<u8>,
-        descriptors: Vec<Passed>,
-    ) -> Result<Self, Error> {
-        let size = bytes.len() - header::LENGTH;
+    /// Writes the header.
+    fn finish(&mut self) -> Result<(), Error> {
+        let size = self.bytes.len() - header::LENGTH;
         let most = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         let length = u32::try_from(size).map_err(|_| Error::TooLarge { size, most })?;
-        let (count, most) = (descriptors.len(), Caps::MAX_DESCRIPTORS);
+        let (count, most) = (self.descriptors.len(), Caps::MAX_DESCRIPTORS);
         let number = u16::try_from(count).ok().filter(|_| count <= most);
-        let number = number.ok_or(Error::TooManyDescriptors { count, most })?;
-        let header = Header { length, kind, descriptors: number, sequence };
-        bytes[..header::LENGTH].copy_from_slice(&header.write());
-        Ok(Self { kind, sequence, bytes, descriptors })
+        let descriptors = number.ok_or(Error::TooManyDescriptors { count, most })?;
+        let header = Header { length, kind: self.kind, descriptors, sequence: self.sequence };
+        self.bytes[..header::LENGTH].copy_from_slice(&header.write());
+        Ok(())
+    }
+
+    /// Closes and frees what it holds, but for the buffers.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.descriptors.clear();
     }
 
     /// A frame that was received: every claim of its header has been checked.
-    pub(crate) fn received(header: Header, payload: &[u8], descriptors: Vec<OwnedFd>) -> Self {
-        let descriptors = descriptors.into_iter().map(Passed::Owned).collect();
+    pub(crate) fn received(
+        header: Header,
+        payload: &[u8],
+        descriptors: &mut Vec<Option<OwnedFd>>,
+    ) -> Self {
+        let descriptors = descriptors.drain(..).flatten().map(Passed::Owned).collect();
         let bytes = [&header.write(), payload].concat();
         Self { kind: header.kind, sequence: header.sequence, bytes, descriptors }
     }
@@ -155,14 +175,6 @@ impl Frame {
         &self.bytes
     }
 
-    /// The buffers, for the next frame.
-    pub(crate) fn into_buffers(self) -> Buffers {
-        let Self { mut bytes, descriptors: mut passed, .. } = self;
-        bytes.clear();
-        passed.clear();
-        Buffers { bytes, passed }
-    }
-
     /// Decodes the value, which takes over the descriptors; what it does not take is closed.
     ///
     /// # Errors
@@ -172,28 +184,27 @@ impl Frame {
     /// that needs rights in the ceiling, see [`Descriptor`](crate::Descriptor).
     pub fn decode<T: DeserializeOwned>(self, caps: Caps) -> Result<T, Error> {
         let owned = self.descriptors.into_iter().map(|passed| match passed {
-            Passed::Owned(fd) => Ok(fd),
+            Passed::Owned(fd) => Ok(Some(fd)),
             // Decoded by the process that has encoded it.
-            Passed::Shared(holder) => holder.as_fd().try_clone_to_owned(),
+            Passed::Shared(holder) => holder.as_fd().try_clone_to_owned().map(Some),
         });
-        let owned: Result<Vec<_>, _> = owned.collect();
-        let owned = owned.map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?;
-        decode(&self.bytes[header::LENGTH..], owned, caps)
+        let owned: std::io::Result<Vec<_>> = owned.collect();
+        let mut owned = owned.map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?;
+        decode(&self.bytes[header::LENGTH..], &mut owned, caps)
     }
 }
 
-/// Decodes a payload and its descriptors, to the last of both.
+/// Decodes a payload and its descriptors, to the last of both. None of those is left.
 pub(crate) fn decode<T: DeserializeOwned>(
     payload: &[u8],
-    descriptors: Vec<OwnedFd>,
+    descriptors: &mut Vec<Option<OwnedFd>>,
     caps: Caps,
 ) -> Result<T, Error> {
     let bounds = Bounds::new(payload.len());
     let mut input = postcard::Deserializer::from_bytes(payload);
-    let (result, unpacking) = passing::unpack(Unpacking::new(descriptors, caps), || {
-        T::deserialize(Bounded::new(&mut input, &bounds))
-    });
-    if let Some(error) = unpacking.failed {
+    let (result, unpacked) =
+        passing::unpack(descriptors, caps, || T::deserialize(Bounded::new(&mut input, &bounds)));
+    if let Some(error) = unpacked.failed {
         return Err(error);
     }
     let value = result.map_err(|error| {
@@ -202,31 +213,26 @@ pub(crate) fn decode<T: DeserializeOwned>(
             other => other.to_string(),
         })
     })?;
-    match (unpacking.left(), input.finalize()) {
-        (0, Ok([])) => Ok(value),
-        (0, _) => Err(Error::protocol("bytes after the value")),
-        _ => Err(Error::protocol("descriptors that the value does not have")),
+    if unpacked.surplus {
+        return Err(Error::protocol("descriptors that the value does not have"));
+    }
+    match input.finalize() {
+        Ok([]) => Ok(value),
+        _ => Err(Error::protocol("bytes after the value")),
     }
 }
 
-/// What a frame is made in: both empty.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    bytes: Vec<u8>,
-    passed: Vec<Passed>,
-}
-
 /// Output that ends at a cap.
-struct Capped {
-    bytes: Vec<u8>,
+struct Capped<'a> {
+    bytes: &'a mut Vec<u8>,
     most: usize,
 }
 
-impl postcard::ser_flavors::Flavor for Capped {
-    type Output = Vec<u8>;
+impl postcard::ser_flavors::Flavor for Capped<'_> {
+    type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        if self.bytes.len() == self.most {
+        if self.bytes.len() >= self.most {
             return Err(postcard::Error::SerializeBufferFull);
         }
         self.bytes.push(byte);
@@ -241,7 +247,7 @@ impl postcard::ser_flavors::Flavor for Capped {
         Ok(())
     }
 
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.bytes)
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }

@@ -173,7 +173,7 @@ impl Frames {
     /// Takes the buffers of a frame that is not needed any more, for the next one that is encoded.
     /// What it holds is closed and freed.
     pub fn reuse(&mut self, frame: Frame) {
-        self.sender.buffers = frame.into_buffers();
+        self.sender.reuse(frame);
     }
 
     /// Sends a frame.
@@ -235,17 +235,14 @@ impl Frames {
         value: &T,
         until: Until,
     ) -> Result<bool, Error> {
-        let frame = self.sender.encode(0, sequence, value)?;
-        let sent = self.sender.send(&self.socket, &frame, until);
-        self.reuse(frame);
-        sent
+        self.sender.send_value(&self.socket, sequence, value, until)
     }
 
     /// Receives, and makes something of the frame without another copy of it.
     pub(crate) fn receive_with<T>(
         &mut self,
         until: Until,
-        make: impl FnOnce(Header, &[u8], Vec<OwnedFd>) -> T,
+        make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
     ) -> Result<Option<T>, Error> {
         self.receiver.receive(&self.socket, until, make)
     }
@@ -277,7 +274,7 @@ impl FrameSender {
 
     /// See [`Frames::reuse`].
     pub fn reuse(&mut self, frame: Frame) {
-        self.sender.buffers = frame.into_buffers();
+        self.sender.reuse(frame);
     }
 
     /// See [`Frames::send`].

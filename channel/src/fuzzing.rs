@@ -25,7 +25,8 @@ pub fn decode<T: DeserializeOwned>(
     if !whole || usize::from(header.descriptors) != descriptors.len() {
         return Err(Error::protocol("another length or number of descriptors"));
     }
-    frame::decode(payload, descriptors, caps)
+    let mut descriptors = descriptors.into_iter().map(Some).collect();
+    frame::decode(payload, &mut descriptors, caps)
 }
 
 #[cfg(test)]
@@ -76,7 +77,7 @@ mod tests {
     fn a_value_is_decoded_to_its_depth_and_no_deeper() {
         let nested = |levels: usize| {
             let payload = [[1].repeat(levels), vec![0]].concat();
-            frame::decode::<Chain>(&payload, Vec::new(), Caps::default())
+            frame::decode::<Chain>(&payload, &mut Vec::new(), Caps::default())
         };
         // Each level is a structure and an option.
         nested(DEPTH / 2 - 1).expect("deep");

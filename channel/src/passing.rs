@@ -10,6 +10,7 @@ use std::{
     fmt,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
+    thread::LocalKey,
 };
 
 use capsicum_rs::Limits;
@@ -40,29 +41,44 @@ impl fmt::Debug for Passed {
     }
 }
 
+/// What a thread keeps of the message that it is encoding or decoding.
+trait Message: Sized {
+    /// There is no message.
+    const NONE: Self;
+
+    fn is_there(&self) -> bool;
+}
+
 /// The message that is being encoded.
-pub(crate) struct Packing {
-    caps: Caps,
-    ceiling: Option<Arc<Limits>>,
-    pub(crate) passed: Vec<Passed>,
+struct Packing {
+    there: bool,
+    /// How many descriptors it may have.
+    most: usize,
+    /// How many bytes of memory it may still have.
     shared: u64,
-    pub(crate) failed: Option<Error>,
+    ceiling: Option<Arc<Limits>>,
+    passed: Vec<Passed>,
+    failed: Option<Error>,
+}
+
+impl Message for Packing {
+    const NONE: Self =
+        Self { there: false, most: 0, shared: 0, ceiling: None, passed: Vec::new(), failed: None };
+
+    fn is_there(&self) -> bool {
+        self.there
+    }
 }
 
 impl Packing {
-    /// Descriptors go into `passed`, which is empty.
-    pub(crate) fn new(caps: Caps, ceiling: Option<Arc<Limits>>, passed: Vec<Passed>) -> Self {
-        Self { caps, ceiling, passed, shared: caps.shared, failed: None }
-    }
-
     fn add(
         &mut self,
         holder: &Arc<impl AsFd + Send + Sync + 'static>,
+        fd: BorrowedFd<'_>,
         limits: &Limits,
         shared: u64,
     ) -> Result<u32, Error> {
-        let most = self.caps.descriptors.min(Caps::MAX_DESCRIPTORS);
-        let count = self.passed.len() + 1;
+        let (count, most) = (self.passed.len() + 1, self.most);
         if count > most {
             return Err(Error::TooManyDescriptors { count, most });
         }
@@ -70,7 +86,7 @@ impl Packing {
             size: usize::try_from(shared).unwrap_or(usize::MAX),
             most: usize::try_from(self.shared).unwrap_or(usize::MAX),
         })?;
-        let narrower = sys::narrowed(holder.as_fd(), limits, self.ceiling.as_deref())?;
+        let narrower = sys::narrowed(fd, limits, self.ceiling.as_deref())?;
         self.passed.push(match narrower {
             Some(fd) => Passed::Owned(fd),
             None => Passed::Shared(Arc::clone(holder) as Arc<dyn AsFd + Send + Sync>),
@@ -80,23 +96,23 @@ impl Packing {
 }
 
 /// The message that is being decoded.
-pub(crate) struct Unpacking {
-    received: Vec<Option<OwnedFd>>,
+struct Unpacking {
+    there: bool,
+    /// How many bytes of memory it may still have.
     shared: u64,
-    pub(crate) failed: Option<Error>,
+    received: Vec<Option<OwnedFd>>,
+    failed: Option<Error>,
+}
+
+impl Message for Unpacking {
+    const NONE: Self = Self { there: false, shared: 0, received: Vec::new(), failed: None };
+
+    fn is_there(&self) -> bool {
+        self.there
+    }
 }
 
 impl Unpacking {
-    pub(crate) fn new(received: Vec<OwnedFd>, caps: Caps) -> Self {
-        let received = received.into_iter().map(Some).collect();
-        Self { received, shared: caps.shared, failed: None }
-    }
-
-    /// How many have not been asked for.
-    pub(crate) fn left(&self) -> usize {
-        self.received.iter().flatten().count()
-    }
-
     fn take(&mut self, index: u32, shared: u64) -> Result<OwnedFd, Error> {
         self.shared = self
             .shared
@@ -109,51 +125,100 @@ impl Unpacking {
     }
 }
 
+// They stay in their places, and are filled in anew for each message: to move them takes longer than
+// to encode a small message.
 thread_local! {
-    static PACKING: RefCell<Option<Packing>> = const { RefCell::new(None) };
-    static UNPACKING: RefCell<Option<Unpacking>> = const { RefCell::new(None) };
+    static PACKING: RefCell<Packing> = const { RefCell::new(Packing::NONE) };
+    static UNPACKING: RefCell<Unpacking> = const { RefCell::new(Unpacking::NONE) };
 }
 
-/// Puts something into the thread's place, and what was there before back when it is dropped: a
-/// type may well send a message of its own while it is serialised, or panic.
-struct Scope<T: 'static> {
-    place: &'static std::thread::LocalKey<RefCell<Option<T>>>,
-    before: Option<T>,
+/// The thread's place while a message is in it. When it is dropped, what was there before is put
+/// back: a type may well send a message of its own while it is serialised, or panic.
+struct Scope<T: Message + 'static> {
+    place: &'static LocalKey<RefCell<T>>,
+    before: Option<Box<T>>,
 }
 
-impl<T> Scope<T> {
-    fn enter(place: &'static std::thread::LocalKey<RefCell<Option<T>>>, message: T) -> Self {
-        Self { place, before: place.replace(Some(message)) }
+impl<T: Message> Scope<T> {
+    fn enter(place: &'static LocalKey<RefCell<T>>, fill: impl FnOnce(&mut T)) -> Self {
+        let before = place.with_borrow_mut(|message| {
+            let before = message.is_there().then(|| Box::new(std::mem::replace(message, T::NONE)));
+            fill(message);
+            before
+        });
+        Self { place, before }
     }
 
-    fn leave(mut self) -> Option<T> {
-        self.place.replace(self.before.take())
-    }
-}
-
-impl<T> Drop for Scope<T> {
-    fn drop(&mut self) {
-        if let Some(before) = self.before.take() {
-            self.place.set(Some(before));
-        } else if std::thread::panicking() {
-            self.place.set(None);
+    /// `take` leaves no message.
+    fn leave<R>(self, take: impl FnOnce(&mut T) -> R) -> R {
+        let taken = self.place.with_borrow_mut(take);
+        if self.before.is_none() {
+            // There is nothing to put back.
+            std::mem::forget(self);
         }
+        taken
     }
 }
 
-/// Runs `encode` with a message that handles can be put into.
-pub(crate) fn pack<T>(packing: Packing, encode: impl FnOnce() -> T) -> (T, Packing) {
-    let (caps, ceiling) = (packing.caps, packing.ceiling.clone());
-    let scope = Scope::enter(&PACKING, packing);
-    let result = encode();
-    (result, scope.leave().unwrap_or_else(|| Packing::new(caps, ceiling, Vec::new())))
+impl<T: Message> Drop for Scope<T> {
+    fn drop(&mut self) {
+        let before = self.before.take().map_or(T::NONE, |before| *before);
+        // What is dropped then may have code of its own, which may send a message.
+        drop(self.place.replace(before));
+    }
 }
 
-/// Runs `decode` with a message that handles can be taken out of.
-pub(crate) fn unpack<T>(unpacking: Unpacking, decode: impl FnOnce() -> T) -> (T, Unpacking) {
-    let scope = Scope::enter(&UNPACKING, unpacking);
+/// Runs `encode`, with handles going into `passed`, which is empty.
+pub(crate) fn pack<T>(
+    caps: Caps,
+    ceiling: Option<&Arc<Limits>>,
+    passed: &mut Vec<Passed>,
+    encode: impl FnOnce() -> T,
+) -> (T, Option<Error>) {
+    let scope = Scope::enter(&PACKING, |message| {
+        message.there = true;
+        message.most = caps.descriptors.min(Caps::MAX_DESCRIPTORS);
+        message.shared = caps.shared;
+        message.ceiling = ceiling.cloned();
+        std::mem::swap(&mut message.passed, passed);
+    });
+    let result = encode();
+    let failed = scope.leave(|message| {
+        message.there = false;
+        message.ceiling = None;
+        std::mem::swap(&mut message.passed, passed);
+        message.failed.take()
+    });
+    (result, failed)
+}
+
+/// What is left of a message that has been decoded.
+pub(crate) struct Unpacked {
+    /// Descriptors that nothing has asked for were there, and have been closed.
+    pub(crate) surplus: bool,
+    pub(crate) failed: Option<Error>,
+}
+
+/// Runs `decode`, with handles coming out of `received`, which is empty then.
+pub(crate) fn unpack<T>(
+    received: &mut Vec<Option<OwnedFd>>,
+    caps: Caps,
+    decode: impl FnOnce() -> T,
+) -> (T, Unpacked) {
+    let scope = Scope::enter(&UNPACKING, |message| {
+        message.there = true;
+        message.shared = caps.shared;
+        std::mem::swap(&mut message.received, received);
+    });
     let result = decode();
-    (result, scope.leave().unwrap_or_else(|| Unpacking::new(Vec::new(), Caps::default())))
+    let failed = scope.leave(|message| {
+        message.there = false;
+        std::mem::swap(&mut message.received, received);
+        message.failed.take()
+    });
+    let surplus = received.iter().any(Option::is_some);
+    received.clear();
+    (result, Unpacked { surplus, failed })
 }
 
 /// Puts a descriptor into the message that this thread encodes; `shared` counts bytes of memory.
@@ -162,11 +227,13 @@ pub(crate) fn add<E: serde::ser::Error>(
     limits: &Limits,
     shared: u64,
 ) -> Result<u32, E> {
+    // Before the message is borrowed: it is code of the holder's.
+    let fd = holder.as_fd();
     PACKING.with_borrow_mut(|message| {
-        let message = message
-            .as_mut()
-            .ok_or_else(|| E::custom("descriptors are sent by channels, and by nothing else"))?;
-        message.add(holder, limits, shared).map_err(|error| {
+        if !message.there {
+            return Err(E::custom("descriptors are sent by channels, and by nothing else"));
+        }
+        message.add(holder, fd, limits, shared).map_err(|error| {
             let text = E::custom(&error);
             message.failed.get_or_insert(error);
             text
@@ -180,18 +247,13 @@ pub(crate) fn take<T, E: serde::de::Error>(
     shared: u64,
     make: impl FnOnce(OwnedFd) -> Result<T, Error>,
 ) -> Result<T, E> {
-    let taken = UNPACKING.with_borrow_mut(|message| {
-        let message = message.as_mut();
-        message.map(|message| message.take(index, shared))
-    });
-    let taken = taken
+    let taken = UNPACKING
+        .with_borrow_mut(|message| message.there.then(|| message.take(index, shared)))
         .ok_or_else(|| E::custom("descriptors are received by channels, and by nothing else"))?;
     taken.and_then(make).map_err(|error| {
         let text = E::custom(&error);
         UNPACKING.with_borrow_mut(|message| {
-            if let Some(message) = message {
-                message.failed.get_or_insert(error);
-            }
+            message.failed.get_or_insert(error);
         });
         text
     })

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::{
     Caps, Error, Frame,
-    frame::Buffers,
     header::{self, Header},
     socket::{Socket, Until, Waiting},
     sys::{self, Direction, Received},
@@ -18,7 +17,8 @@ use crate::{
 pub(crate) struct Outgoing {
     pub(crate) caps: Caps,
     pub(crate) ceiling: Option<Arc<Limits>>,
-    pub(crate) buffers: Buffers,
+    /// The buffers of the next frame.
+    spare: Option<Frame>,
     waiting: Waiting,
 }
 
@@ -29,8 +29,14 @@ impl Outgoing {
         sequence: u64,
         value: &T,
     ) -> Result<Frame, Error> {
-        let buffers = std::mem::take(&mut self.buffers);
-        Frame::encode_for(kind, sequence, value, self.caps, self.ceiling.clone(), buffers)
+        let mut frame = self.spare.take().unwrap_or_else(Frame::unfilled);
+        frame.fill(kind, sequence, value, self.caps, self.ceiling.as_ref())?;
+        Ok(frame)
+    }
+
+    pub(crate) fn reuse(&mut self, mut frame: Frame) {
+        frame.clear();
+        self.spare = Some(frame);
     }
 
     /// Whether it was sent: not, where there was no time to.
@@ -40,39 +46,65 @@ impl Outgoing {
         frame: &Frame,
         until: Until,
     ) -> Result<bool, Error> {
-        let (size, most) = (frame.payload().len(), self.caps.inline);
-        if size > most {
-            return Err(Error::TooLarge { size, most });
-        }
-        let (count, most_descriptors) = (frame.passed().len(), self.caps.descriptors);
-        if count > most_descriptors {
-            return Err(Error::TooManyDescriptors { count, most: most_descriptors });
-        }
-        let bytes = frame.bytes();
-        let mut sent = 0;
-        while sent < bytes.len() {
-            // They go with the first part; a record is in parts on FreeBSD 15 only.
-            let passed = if sent == 0 { frame.passed() } else { &[] };
-            let part = socket.call(Direction::Send, until, &mut self.waiting, |fd, wait| {
-                sys::send(fd, &bytes[sent..], passed, wait)
-            });
-            match part {
-                Ok(Some(part)) => sent += part,
-                Ok(None) if sent == 0 => return Ok(false),
-                Err(error) if sent == 0 => return Err(too_large(error, size, most)),
-                // Nothing that follows could be told from the rest of it.
-                Ok(None) => {
-                    socket.kill();
-                    return Err(Error::Deadline);
-                }
-                Err(error) => {
-                    socket.kill();
-                    return Err(error);
-                }
+        send(socket, frame, self.caps, until, &mut self.waiting)
+    }
+
+    /// Encodes and sends.
+    pub(crate) fn send_value<T: Serialize + ?Sized>(
+        &mut self,
+        socket: &Socket,
+        sequence: u64,
+        value: &T,
+        until: Until,
+    ) -> Result<bool, Error> {
+        let Self { caps, ceiling, spare, waiting } = self;
+        let spare = spare.get_or_insert_with(Frame::unfilled);
+        spare.fill(0, sequence, value, *caps, ceiling.as_ref())?;
+        let sent = send(socket, spare, *caps, until, waiting);
+        spare.clear();
+        sent
+    }
+}
+
+fn send(
+    socket: &Socket,
+    frame: &Frame,
+    caps: Caps,
+    until: Until,
+    waiting: &mut Waiting,
+) -> Result<bool, Error> {
+    let (size, most) = (frame.payload().len(), caps.inline);
+    if size > most {
+        return Err(Error::TooLarge { size, most });
+    }
+    let (count, most_descriptors) = (frame.passed().len(), caps.descriptors);
+    if count > most_descriptors {
+        return Err(Error::TooManyDescriptors { count, most: most_descriptors });
+    }
+    let bytes = frame.bytes();
+    let mut sent = 0;
+    while sent < bytes.len() {
+        // They go with the first part; a record is in parts on FreeBSD 15 only.
+        let passed = if sent == 0 { frame.passed() } else { &[] };
+        let part = socket.call(Direction::Send, until, waiting, |fd, wait| {
+            sys::send(fd, &bytes[sent..], passed, wait)
+        });
+        match part {
+            Ok(Some(part)) => sent += part,
+            Ok(None) if sent == 0 => return Ok(false),
+            Err(error) if sent == 0 => return Err(too_large(error, size, most)),
+            // Nothing that follows could be told from the rest of it.
+            Ok(None) => {
+                socket.kill();
+                return Err(Error::Deadline);
+            }
+            Err(error) => {
+                socket.kill();
+                return Err(error);
             }
         }
-        Ok(true)
     }
+    Ok(true)
 }
 
 /// What the kernel says of a datagram that it never takes.
@@ -91,7 +123,7 @@ pub(crate) struct Incoming {
     pub(crate) caps: Caps,
     buffer: Vec<u8>,
     filled: usize,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Vec<Option<OwnedFd>>,
     waiting: Waiting,
 }
 
@@ -101,52 +133,57 @@ impl Incoming {
         &mut self,
         socket: &Socket,
         until: Until,
-        make: impl FnOnce(Header, &[u8], Vec<OwnedFd>) -> T,
+        make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
     ) -> Result<Option<T>, Error> {
+        match self.whole(socket, until) {
+            Ok(None) => Ok(None),
+            Ok(Some(header)) => {
+                let payload = &self.buffer[header::LENGTH..self.filled];
+                self.filled = 0;
+                let made = make(header, payload, &mut self.descriptors);
+                self.descriptors.clear();
+                Ok(Some(made))
+            }
+            Err(error) => {
+                if error.is_fatal() {
+                    self.descriptors.clear();
+                    self.filled = 0;
+                    socket.kill();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Receives until the frame is whole.
+    fn whole(&mut self, socket: &Socket, until: Until) -> Result<Option<Header>, Error> {
         let room = header::LENGTH.saturating_add(self.caps.inline);
         if self.buffer.len() < room {
             self.buffer.resize(room, 0);
         }
         let most = self.caps.descriptors;
         loop {
+            let Self { buffer, filled, descriptors, waiting, .. } = self;
             // Caps that were lowered may have less room than a part of a frame has taken.
-            let Some(free) = self.buffer.get_mut(self.filled..room) else {
-                self.descriptors.clear();
-                self.filled = 0;
-                socket.kill();
-                return Err(Error::protocol("a frame that is larger than the cap"));
-            };
-            let part = socket.call(Direction::Receive, until, &mut self.waiting, |fd, wait| {
-                sys::receive(fd, free, most, wait)
+            let free = buffer.get_mut(*filled..room).filter(|free| !free.is_empty());
+            let free =
+                free.ok_or_else(|| Error::protocol("a frame that is larger than the cap"))?;
+            let before = descriptors.len();
+            let part = socket.call(Direction::Receive, until, waiting, |fd, wait| {
+                sys::receive(fd, free, most, descriptors, wait)
             })?;
             let Some(part) = part else { return Ok(None) };
-            match self.advance(part) {
-                Ok(None) => {}
-                Ok(Some(header)) => {
-                    let payload = &self.buffer[header::LENGTH..self.filled];
-                    let descriptors = std::mem::take(&mut self.descriptors);
-                    self.filled = 0;
-                    return Ok(Some(make(header, payload, descriptors)));
-                }
-                Err(error) => {
-                    self.descriptors.clear();
-                    self.filled = 0;
-                    socket.kill();
-                    return Err(error);
-                }
+            if let Some(header) = self.advance(part, self.descriptors.len() - before)? {
+                return Ok(Some(header));
             }
         }
     }
 
     /// Takes what one call has received: the header, once the frame is whole and what it says of
     /// itself is true.
-    fn advance(&mut self, part: Received) -> Result<Option<Header>, Error> {
-        let Received { bytes, ends, truncated, foreign, descriptors } = part;
-        let first = self.filled == 0;
-        let brought = !descriptors.is_empty();
-        if first {
-            self.descriptors = descriptors;
-        }
+    fn advance(&mut self, part: Received, brought: usize) -> Result<Option<Header>, Error> {
+        let Received { bytes, ends, truncated, foreign } = part;
+        let (first, brought) = (self.filled == 0, brought > 0);
         if foreign {
             return Err(Error::protocol("something else than descriptors came with a frame"));
         }

@@ -16,7 +16,7 @@ const _: () =
     assert!(CONTROL * size_of::<u64>() >= 40 + Caps::MAX_DESCRIPTORS * size_of::<RawFd>());
 
 /// What one call has received.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
     /// How many bytes are in the buffer.
     pub(crate) bytes: usize,
@@ -26,8 +26,6 @@ pub(crate) struct Received {
     pub(crate) truncated: bool,
     /// There was something else than descriptors with it.
     pub(crate) foreign: bool,
-    /// The descriptors.
-    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 fn flag(wait: bool) -> libc::c_int {
@@ -93,11 +91,13 @@ pub(crate) fn send<D: AsFd>(
     transferred(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
-/// Receives a record, or a part of one, with at most so many descriptors, each close-on-exec.
+/// Receives a record, or a part of one, with at most so many descriptors, each close-on-exec, which
+/// are added to those that are there.
 pub(crate) fn receive(
     fd: BorrowedFd<'_>,
     buffer: &mut [u8],
     most: usize,
+    descriptors: &mut Vec<Option<OwnedFd>>,
     wait: bool,
 ) -> io::Result<Received> {
     let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
@@ -113,20 +113,19 @@ pub(crate) fn receive(
     // SAFETY: the kernel writes no more into either buffer than their lengths, which it is told.
     let bytes = transferred(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
     // Whatever has come is owned before anything else is looked at.
-    let (descriptors, foreign) = take(&message);
+    let foreign = take(&message, descriptors);
     Ok(Received {
         bytes,
         ends: record_ends(message.msg_flags),
         truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         foreign,
-        descriptors,
     })
 }
 
 /// Takes over the descriptors of a message that recvmsg(2) has filled in, and tells whether there
 /// was something else.
-fn take(message: &libc::msghdr) -> (Vec<OwnedFd>, bool) {
-    let (mut descriptors, mut foreign) = (Vec::new(), false);
+fn take(message: &libc::msghdr, descriptors: &mut Vec<Option<OwnedFd>>) -> bool {
+    let mut foreign = false;
     // SAFETY: the kernel has set `msg_controllen` to what it wrote, of which the header is a part.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(ptr::from_ref(message)) };
     while !next.is_null() {
@@ -143,12 +142,12 @@ fn take(message: &libc::msghdr) -> (Vec<OwnedFd>, bool) {
                 let fd = unsafe { data.cast::<[u8; size_of::<RawFd>()]>().add(index).read() };
                 let fd = RawFd::from_ne_bytes(fd);
                 if fd >= 0 {
-                    descriptors.push(owned(fd));
+                    descriptors.push(Some(owned(fd)));
                 }
             }
         }
         // SAFETY: as for the first header.
         next = unsafe { libc::CMSG_NXTHDR(ptr::from_ref(message), next) };
     }
-    (descriptors, foreign)
+    foreign
 }
