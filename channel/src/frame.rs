@@ -100,7 +100,7 @@ impl Frame {
             postcard::serialize_with_flavor(value, Capped { bytes, most })
         });
         let filled = match (result, failed) {
-            (_, Some(error)) => Err(error),
+            (_, Some(error)) => Err(*error),
             (Ok(()), None) => self.finish(),
             (Err(postcard::Error::SerializeBufferFull), None) => {
                 Err(Error::TooLarge { size: caps.inline.saturating_add(1), most: caps.inline })
@@ -205,7 +205,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     let (result, unpacked) =
         passing::unpack(descriptors, caps, || T::deserialize(Bounded::new(&mut input, &bounds)));
     if let Some(error) = unpacked.failed {
-        return Err(error);
+        return Err(*error);
     }
     let value = result.map_err(|error| {
         Error::protocol(match error {

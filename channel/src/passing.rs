@@ -58,7 +58,7 @@ struct Packing {
     shared: u64,
     ceiling: Option<Arc<Limits>>,
     passed: Vec<Passed>,
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
 }
 
 impl Message for Packing {
@@ -101,7 +101,7 @@ struct Unpacking {
     /// How many bytes of memory it may still have.
     shared: u64,
     received: Vec<Option<OwnedFd>>,
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
 }
 
 impl Message for Unpacking {
@@ -174,7 +174,7 @@ pub(crate) fn pack<T>(
     ceiling: Option<&Arc<Limits>>,
     passed: &mut Vec<Passed>,
     encode: impl FnOnce() -> T,
-) -> (T, Option<Error>) {
+) -> (T, Option<Box<Error>>) {
     let scope = Scope::enter(&PACKING, |message| {
         message.there = true;
         message.most = caps.descriptors.min(Caps::MAX_DESCRIPTORS);
@@ -196,7 +196,7 @@ pub(crate) fn pack<T>(
 pub(crate) struct Unpacked {
     /// Descriptors that nothing has asked for were there, and have been closed.
     pub(crate) surplus: bool,
-    pub(crate) failed: Option<Error>,
+    pub(crate) failed: Option<Box<Error>>,
 }
 
 /// Runs `decode`, with handles coming out of `received`, which is empty then.
@@ -235,7 +235,7 @@ pub(crate) fn add<E: serde::ser::Error>(
         }
         message.add(holder, fd, limits, shared).map_err(|error| {
             let text = E::custom(&error);
-            message.failed.get_or_insert(error);
+            message.failed.get_or_insert_with(|| Box::new(error));
             text
         })
     })
@@ -253,7 +253,7 @@ pub(crate) fn take<T, E: serde::de::Error>(
     taken.and_then(make).map_err(|error| {
         let text = E::custom(&error);
         UNPACKING.with_borrow_mut(|message| {
-            message.failed.get_or_insert(error);
+            message.failed.get_or_insert_with(|| Box::new(error));
         });
         text
     })

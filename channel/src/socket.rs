@@ -152,6 +152,7 @@ impl Socket {
 
     /// Makes a call on the socket, which is told whether it may block, until it is done. `None`:
     /// there was no time, and it is not.
+    #[inline]
     pub(crate) fn call<T>(
         &self,
         way: Direction,
@@ -160,6 +161,31 @@ impl Socket {
         mut call: impl FnMut(BorrowedFd<'_>, bool) -> io::Result<T>,
     ) -> Result<Option<T>, Error> {
         self.check()?;
+        // Mostly there is room to send, or all the time to receive.
+        let forever = matches!(until, Until::Forever);
+        let at_once = match way {
+            Direction::Send => !forever || waiting.set.is_none(),
+            Direction::Receive => forever && waiting.set.is_none(),
+        };
+        let mut failed = None;
+        if at_once {
+            match call(self.fd.as_fd(), forever) {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.insist(way, until, waiting, failed, call)
+    }
+
+    /// The same, where it takes more than one system call; the first may have failed already.
+    fn insist<T>(
+        &self,
+        way: Direction,
+        until: Until,
+        waiting: &mut Waiting,
+        mut failed: Option<io::Error>,
+        mut call: impl FnMut(BorrowedFd<'_>, bool) -> io::Result<T>,
+    ) -> Result<Option<T>, Error> {
         if matches!(until, Until::Forever) && waiting.set.is_some() {
             // Where that is refused, the call ends now and then, and is made again.
             match sys::set_timeout(self.fd.as_fd(), way, None) {
@@ -179,7 +205,7 @@ impl Socket {
                 let left = deadline.saturating_duration_since(Instant::now());
                 block = self.wait(way, left, waiting)?;
             }
-            let error = match call(self.fd.as_fd(), block) {
+            let error = match failed.take().map_or_else(|| call(self.fd.as_fd(), block), Err) {
                 Ok(done) => return Ok(Some(done)),
                 Err(error) => error,
             };
