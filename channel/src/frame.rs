@@ -138,9 +138,16 @@ impl Frame {
         payload: &[u8],
         descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Self {
-        let descriptors = descriptors.drain(..).flatten().map(Passed::Owned).collect();
-        let bytes = [&header.write(), payload].concat();
-        Self { kind: header.kind, sequence: header.sequence, bytes, descriptors }
+        let mut frame = Self::unfilled();
+        (frame.kind, frame.sequence) = (header.kind, header.sequence);
+        frame.bytes.reserve_exact(header::LENGTH + payload.len());
+        frame.bytes.extend_from_slice(&header.write());
+        frame.bytes.extend_from_slice(payload);
+        // Mostly there are none.
+        if !descriptors.is_empty() {
+            frame.descriptors.extend(descriptors.drain(..).flatten().map(Passed::Owned));
+        }
+        frame
     }
 
     /// What kind of message it is.
@@ -183,13 +190,17 @@ impl Frame {
     /// and descriptor. [`Error::System`] where a descriptor could not be checked: in capability mode
     /// that needs rights in the ceiling, see [`Descriptor`](crate::Descriptor).
     pub fn decode<T: DeserializeOwned>(self, caps: Caps) -> Result<T, Error> {
-        let owned = self.descriptors.into_iter().map(|passed| match passed {
-            Passed::Owned(fd) => Ok(Some(fd)),
-            // Decoded by the process that has encoded it.
-            Passed::Shared(holder) => holder.as_fd().try_clone_to_owned().map(Some),
-        });
-        let owned: std::io::Result<Vec<_>> = owned.collect();
-        let mut owned = owned.map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?;
+        let mut owned = Vec::with_capacity(self.descriptors.len());
+        for passed in self.descriptors {
+            owned.push(Some(match passed {
+                Passed::Owned(fd) => fd,
+                // Decoded by the process that has encoded it.
+                Passed::Shared(holder) => holder
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?,
+            }));
+        }
         decode(&self.bytes[header::LENGTH..], &mut owned, caps)
     }
 }

@@ -25,6 +25,18 @@ impl End {
     pub fn success(self) -> bool {
         self == Self::Exited(0)
     }
+
+    /// What the worker did that the kernel punishes by death, if it was that. What is merely not
+    /// allowed fails; `SIGSYS` is for calls of another architecture's table, which no filter lets
+    /// pass. Its number is told to the audit log only, which is the administrator's.
+    pub(crate) fn violation(self) -> Option<&'static str> {
+        match self {
+            Self::Signalled { signal: libc::SIGSYS, .. } => {
+                Some("a forbidden system call (SIGSYS)")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<ExitStatus> for End {

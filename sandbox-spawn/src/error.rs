@@ -98,12 +98,9 @@ impl Error {
     /// What the end of a worker means to who expected more of it.
     pub(crate) fn ended(name: &str, end: End) -> Self {
         let name = name.to_owned();
-        match end {
-            // Another architecture's call table, or a refusal where the kernel traps those.
-            End::Signalled { signal: libc::SIGSYS, .. } => {
-                Self::Violation { name, what: "a forbidden system call (SIGSYS)".to_owned() }
-            }
-            end => Self::Died { name, end },
+        match end.violation() {
+            Some(what) => Self::Violation { name, what: what.to_owned() },
+            None => Self::Died { name, end },
         }
     }
 }

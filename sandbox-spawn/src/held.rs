@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Compartment, End, Process,
+    Compartment, Process,
     call::{Client, Fate, Peer},
     pool::Started,
 };
@@ -51,10 +51,9 @@ impl Peer for Held {
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let end = process.wait_timeout(left).ok().flatten()?;
-        Some(match end {
-            // Calls of another architecture's, which no filter lets pass.
-            End::Signalled { signal: libc::SIGSYS, .. } => Fate::Violation(end.to_string()),
-            _ => Fate::Died(end),
+        Some(match end.violation() {
+            Some(what) => Fate::Violation(what.to_owned()),
+            None => Fate::Died(end),
         })
     }
 }
