@@ -105,6 +105,66 @@ fn a_panic_while_serialising_leaves_no_message_behind() {
     serde_json::to_string(&Handle::new(support::file(b""))).expect_err("no channel");
 }
 
+/// The descriptors of a pipe tell whether the other end is open anywhere.
+#[test]
+fn a_panic_closes_what_was_packed_and_what_came() {
+    struct Rude(Handle<OwnedFd>);
+    impl Serialize for Rude {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let _ = self.0.serialize(serializer);
+            panic!("rude")
+        }
+    }
+    #[derive(Debug)]
+    struct Ruder;
+    impl<'de> Deserialize<'de> for Ruder {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let _taken = <(Handle<OwnedFd>,)>::deserialize(deserializer)?;
+            panic!("ruder")
+        }
+    }
+    let caught = |run: &mut dyn FnMut()| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).expect_err("a panic");
+    };
+    let closed = |mut reader: io::PipeReader| {
+        assert_eq!(reader.read(&mut [0]).expect("the end"), 0);
+    };
+
+    let (mut here, _there) = Channel::<Rude, ()>::pair().expect("a pair");
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let rude = Rude(Handle::new(writer.into()));
+    caught(&mut || drop(here.send(&rude)));
+    drop(rude);
+    closed(reader);
+
+    let (mut here, there) = Channel::<[Handle<OwnedFd>; 2], ()>::pair().expect("a pair");
+    let mut there = Channel::<(), Ruder>::from_socket(there.into()).expect("a channel");
+    let pipes = [io::pipe().expect("a pipe"), io::pipe().expect("a pipe")];
+    let (readers, writers): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
+    let writers: Vec<Handle<OwnedFd>> =
+        writers.into_iter().map(|writer| Handle::new(writer.into())).collect();
+    here.send(&writers.try_into().expect("two")).expect("sent");
+    caught(&mut || drop(there.recv()));
+    readers.into_iter().for_each(closed);
+}
+
+#[test]
+fn a_message_received_while_another_is_deserialised_leaves_that_its_descriptors() {
+    #[derive(Debug)]
+    struct Nested(Handle<File>);
+    impl<'de> Deserialize<'de> for Nested {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let inner = through(&Handle::new(support::file(b"inner")));
+            assert_eq!(io::read_to_string(&*inner).expect("read"), "inner");
+            Handle::deserialize(deserializer).map(Self)
+        }
+    }
+    let (mut here, there) = Channel::<Handle<File>, ()>::pair().expect("a pair");
+    here.send(&Handle::new(support::file(b"outer"))).expect("sent");
+    let mut there = Channel::<(), Nested>::from_socket(there.into()).expect("a channel");
+    assert_eq!(io::read_to_string(&*there.recv().expect("received").0).expect("read"), "outer");
+}
+
 #[test]
 fn a_message_sent_while_another_is_serialised_keeps_its_own_descriptors() {
     struct Nested(Handle<File>);
