@@ -138,16 +138,15 @@ impl Frame {
         payload: &[u8],
         descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Self {
-        let mut frame = Self::unfilled();
-        (frame.kind, frame.sequence) = (header.kind, header.sequence);
-        frame.bytes.reserve_exact(header::LENGTH + payload.len());
-        frame.bytes.extend_from_slice(&header.write());
-        frame.bytes.extend_from_slice(payload);
+        let mut bytes = Vec::with_capacity(header::LENGTH + payload.len());
+        bytes.extend_from_slice(&header.write());
+        bytes.extend_from_slice(payload);
+        let mut passed = Vec::new();
         // Mostly there are none.
         if !descriptors.is_empty() {
-            frame.descriptors.extend(descriptors.drain(..).flatten().map(Passed::Owned));
+            passed.extend(descriptors.drain(..).flatten().map(Passed::Owned));
         }
-        frame
+        Self { kind: header.kind, sequence: header.sequence, bytes, descriptors: passed }
     }
 
     /// What kind of message it is.

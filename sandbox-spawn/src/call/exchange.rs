@@ -5,11 +5,7 @@
 //! whatever else it sends is a breach of the protocol. Of a call that nobody waits for any more
 //! everything is dropped as it comes.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
-    thread::Thread,
-};
+use std::{collections::VecDeque, thread::Thread};
 
 use capsicum_channel::Frame;
 
@@ -55,27 +51,6 @@ impl Waiter {
     }
 }
 
-/// A hash of the numbers of calls, which this end gives out itself.
-#[derive(Debug, Default)]
-struct Number(u64);
-
-impl Hasher for Number {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio: neighbours differ in the upper bits too.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Nothing has come.
@@ -88,6 +63,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Call {
+    id: u64,
     /// Its method streams.
     streams: bool,
     stage: Stage,
@@ -106,8 +82,10 @@ struct Call {
 /// The calls that have no answer yet, or one that nobody has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
-    calls: HashMap<u64, Call, BuildHasherDefault<Number>>,
-    unanswered: VecDeque<u64>,
+    /// In the order of their numbers.
+    calls: VecDeque<Call>,
+    /// How many of them, the first ones, have ended.
+    ended: usize,
     next: u64,
     /// Descriptors in the calls without an answer.
     lent: usize,
@@ -128,18 +106,41 @@ impl Exchange {
     /// The call whose answer is due.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn first(&self) -> Option<u64> {
-        self.unanswered.front().copied()
+        self.calls.get(self.ended).map(|call| call.id)
+    }
+
+    fn unanswered(&self) -> usize {
+        self.calls.len() - self.ended
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        // Mostly it is the only one.
+        match self.calls.front() {
+            Some(call) if call.id == id => Some(0),
+            _ => self.calls.binary_search_by_key(&id, |call| call.id).ok(),
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.ended -= usize::from(index < self.ended);
+        if index == 0 {
+            self.calls.pop_front();
+        } else {
+            self.calls.remove(index);
+        }
     }
 
     /// What is counted is what is there, and within its bounds.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn check(&self) {
-        let calls = || self.calls.values();
+        let calls = || self.calls.iter();
         assert_eq!(self.kept, calls().map(kept).sum::<usize>());
-        assert!(self.kept <= wire::DESCRIPTORS && self.unanswered.len() <= wire::IN_FLIGHT);
+        assert!(self.kept <= wire::DESCRIPTORS && self.unanswered() <= wire::IN_FLIGHT);
         let ended = |call: &&Call| call.stage == Stage::Ended;
         assert_eq!(self.lent, calls().filter(|call| !ended(call)).map(|call| call.lent).sum());
-        assert_eq!(self.unanswered.len(), calls().filter(|call| !ended(call)).count());
+        assert!(calls().take(self.ended).all(|call| ended(&call)));
+        assert!(!calls().skip(self.ended).any(|call| ended(&call)));
+        assert!(calls().is_sorted_by(|one, next| one.id < next.id));
         // The start, the items and the end.
         let frames = |call: &Call| call.rest.len() + usize::from(call.first.is_some());
         assert!(calls().all(|call| frames(call) <= wire::WINDOW as usize + 2));
@@ -148,7 +149,7 @@ impl Exchange {
 
     /// Whether another call may be sent, with so many descriptors.
     pub(crate) fn has_room(&self, descriptors: usize) -> bool {
-        self.unanswered.len() < wire::IN_FLIGHT
+        self.unanswered() < wire::IN_FLIGHT
             && (self.lent == 0 || self.lent + descriptors <= wire::DESCRIPTORS)
     }
 
@@ -157,8 +158,8 @@ impl Exchange {
         let (id, lent) = (self.next, count(frame));
         self.next += 1;
         self.lent += lent;
-        self.unanswered.push_back(id);
-        let call = Call {
+        self.calls.push_back(Call {
+            id,
             streams,
             stage: Stage::Sent,
             abandoned: false,
@@ -168,21 +169,17 @@ impl Exchange {
             first: None,
             rest: VecDeque::new(),
             waiter: None,
-        };
-        self.calls.insert(id, call);
+        });
     }
 
     /// Takes a frame from the server: who is to be told. The error is what was wrong with it.
     pub(crate) fn deliver(&mut self, frame: Frame) -> Result<Option<Waiter>, &'static str> {
-        let Some(&id) = self.unanswered.front() else {
+        let Some(call) = self.calls.get_mut(self.ended) else {
             return Err("an answer to what was not asked");
         };
-        if frame.sequence() != id {
+        if frame.sequence() != call.id {
             return Err("an answer out of its turn");
         }
-        let Some(call) = self.calls.get_mut(&id) else {
-            return Err("an answer to what was not asked");
-        };
         let ends = match frame.kind() {
             wire::REPLY if call.stage == Stage::Sent => true,
             wire::STARTED if call.streams && call.stage == Stage::Sent => {
@@ -201,14 +198,14 @@ impl Exchange {
         if ends {
             call.stage = Stage::Ended;
             self.lent -= call.lent;
-            self.unanswered.pop_front();
         }
         if call.abandoned {
             if ends {
-                self.calls.remove(&id);
+                self.calls.remove(self.ended);
             }
             return Ok(None);
         }
+        self.ended += usize::from(ends);
         self.kept += count(&frame);
         if self.kept > wire::DESCRIPTORS {
             return Err("more descriptors than may be kept for those who asked");
@@ -223,7 +220,8 @@ impl Exchange {
 
     /// The next frame of a call, if it is there; and the credit that the server has earned.
     pub(crate) fn take(&mut self, id: u64) -> Option<(Frame, Option<u32>)> {
-        let call = self.calls.get_mut(&id)?;
+        let index = self.index(id)?;
+        let call = self.calls.get_mut(index)?;
         let frame = call.first.take().or_else(|| call.rest.pop_front())?;
         self.kept -= count(&frame);
         let mut credit = None;
@@ -235,21 +233,22 @@ impl Exchange {
             }
         }
         if call.stage == Stage::Ended && call.rest.is_empty() {
-            self.calls.remove(&id);
+            self.remove(index);
         }
         Some((frame, credit))
     }
 
     /// Nobody waits for it any more: whether the server should be told.
     pub(crate) fn abandon(&mut self, id: u64) -> bool {
-        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let Some(index) = self.index(id) else { return false };
+        let Some(call) = self.calls.get_mut(index) else { return false };
         self.kept -= kept(call);
         call.first = None;
         call.rest = VecDeque::new();
         call.waiter = None;
         call.abandoned = true;
         if call.stage == Stage::Ended {
-            self.calls.remove(&id);
+            self.remove(index);
             return false;
         }
         true
@@ -257,20 +256,19 @@ impl Exchange {
 
     /// Who is to be told when something comes for a call.
     pub(crate) fn set_waiter(&mut self, id: u64, waiter: Waiter) {
-        if let Some(call) = self.calls.get_mut(&id) {
+        if let Some(call) = self.index(id).and_then(|index| self.calls.get_mut(index)) {
             call.waiter = Some(waiter);
         }
     }
 
     /// Someone who waits: of those the one whose answer is due first.
     pub(crate) fn a_waiter(&mut self) -> Option<Waiter> {
-        let Self { calls, unanswered, .. } = self;
-        unanswered.iter().find_map(|id| calls.get_mut(id)?.waiter.take())
+        self.calls.iter_mut().skip(self.ended).find_map(|call| call.waiter.take())
     }
 
     /// All who wait.
     pub(crate) fn waiters(&mut self) -> Vec<Waiter> {
-        self.calls.values_mut().filter_map(|call| call.waiter.take()).collect()
+        self.calls.iter_mut().filter_map(|call| call.waiter.take()).collect()
     }
 }
 
@@ -317,7 +315,7 @@ mod tests {
         assert!(exchange.deliver(frame(wire::REPLY, 2)).is_err(), "never asked");
         assert!(exchange.take(1).is_some() && exchange.take(1).is_none());
         assert!(exchange.take(0).is_some());
-        assert!(exchange.calls.is_empty() && exchange.unanswered.is_empty());
+        assert!(exchange.calls.is_empty() && exchange.ended == 0);
     }
 
     #[test]
@@ -371,7 +369,7 @@ mod tests {
         assert_eq!(exchange.kept, 0);
         assert!(exchange.deliver(frame(wire::ITEM, 0)).is_err(), "no credit is given any more");
         exchange.deliver(frame(wire::CANCELLED, 0)).expect("the end");
-        assert!(exchange.calls.is_empty() && exchange.unanswered.is_empty());
+        assert!(exchange.calls.is_empty() && exchange.ended == 0);
         assert!(!exchange.abandon(0));
     }
 

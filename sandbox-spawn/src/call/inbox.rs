@@ -63,12 +63,17 @@ impl Inbox {
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
-            let Some((frame, cancelled)) = self.queue.pop_front() else {
+            let (frame, cancelled) = if let Some((frame, cancelled)) = self.queue.pop_front() {
+                self.descriptors -= frame.descriptors().len();
+                (frame, cancelled)
+            } else {
                 let frame = self.frames.receive(None)?;
-                self.accept(frame)?;
-                continue;
+                if !self.is_call(&frame)? {
+                    self.note(frame)?;
+                    continue;
+                }
+                (frame, false)
             };
-            self.descriptors -= frame.descriptors().len();
             let id = frame.sequence();
             self.current = Current { id, cancelled, ..Current::default() };
             if !cancelled {
@@ -78,21 +83,36 @@ impl Inbox {
         }
     }
 
-    /// Takes what the client has sent.
+    /// Takes what the client has sent while another call is answered.
     fn accept(&mut self, frame: Frame) -> Result<(), Error> {
-        let id = frame.sequence();
-        if frame.kind() == wire::CALL || (self.controlled && frame.kind() == wire::CONTROL) {
-            if id != self.next {
-                return Err(Error::protocol("a call out of its turn"));
-            }
-            self.next += 1;
-            self.descriptors += frame.descriptors().len();
-            if self.queue.len() >= wire::IN_FLIGHT || self.descriptors > wire::DESCRIPTORS {
-                return Err(Error::protocol("more calls than may wait for their answer"));
-            }
-            self.queue.push_back((frame, false));
-            return Ok(());
+        if !self.is_call(&frame)? {
+            return self.note(frame);
         }
+        self.descriptors += frame.descriptors().len();
+        if self.queue.len() >= wire::IN_FLIGHT || self.descriptors > wire::DESCRIPTORS {
+            return Err(Error::protocol("more calls than may wait for their answer"));
+        }
+        self.queue.push_back((frame, false));
+        Ok(())
+    }
+
+    /// Whether it is a call, which is the next one then.
+    fn is_call(&mut self, frame: &Frame) -> Result<bool, Error> {
+        match frame.kind() {
+            wire::CALL => {}
+            wire::CONTROL if self.controlled => {}
+            _ => return Ok(false),
+        }
+        if frame.sequence() != self.next {
+            return Err(Error::protocol("a call out of its turn"));
+        }
+        self.next += 1;
+        Ok(true)
+    }
+
+    /// Takes what is about a call.
+    fn note(&mut self, frame: Frame) -> Result<(), Error> {
+        let id = frame.sequence();
         if id >= self.next {
             return Err(Error::protocol("something about a call that was not made"));
         }
