@@ -2,7 +2,6 @@
 
 use std::{
     os::fd::{AsFd, AsRawFd},
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -10,7 +9,10 @@ use std::{
 use capsicum_channel::{Error as ChannelError, Frame, Frames};
 use casper::{Casper, Error, MOST_CONNECTIONS};
 
-use crate::harness::{LONG, Outcome, Tested, ensure, text};
+use crate::{
+    harness::{LONG, Outcome, Tested, ensure, text},
+    processes,
+};
 
 /// Random numbers that are the same in every run (SplitMix64).
 pub(crate) struct Chance(pub(crate) u64);
@@ -245,36 +247,18 @@ pub(crate) fn unread_is_not_told() -> Option<String> {
         .then(|| "what a peer has not read counts against others, and is told, on Linux".to_owned())
 }
 
-/// The processes of this program's zygote that bear the name of a service: their ids.
+/// The processes of this program's zygote: their ids.
 pub(crate) fn processes() -> Result<Vec<i32>, String> {
-    let own = std::process::id().to_string();
-    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().map_err(text)?;
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let pairs: Vec<(&str, &str)> = listed
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?, words.next()?))
-        })
-        .collect();
-    let children = |parent: &str| -> Vec<&str> {
-        pairs.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child).collect()
-    };
-    let zygotes = children(&own);
-    Ok(zygotes.into_iter().flat_map(children).filter_map(|child| child.parse().ok()).collect())
+    Ok(processes::of_the_zygote()?.into_iter().map(|process| process.pid).collect())
 }
 
 /// The one process of a service is not root's.
 pub(crate) fn is_an_ordinary_user() -> Outcome {
-    let processes = processes()?;
+    let processes = processes::of_the_zygote()?;
     let [process] = processes.as_slice() else {
         return Err(format!("its processes are {processes:?}"));
     };
-    let asked = ["-o", "uid=,gid=", "-p", &process.to_string()].map(str::to_owned);
-    let user = Command::new("ps").args(asked).output().map_err(text)?;
-    let user = String::from_utf8_lossy(&user.stdout).into_owned();
-    let numbers: Vec<u32> = user.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    ensure!(numbers.len() == 2 && !numbers.contains(&0), "it is {user}");
+    ensure!(process.user != 0 && process.group != 0, "it is {process:?}");
     Ok(())
 }
 

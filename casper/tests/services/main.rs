@@ -17,6 +17,7 @@ mod model;
 mod native;
 mod net;
 mod netdb;
+mod processes;
 mod pwd;
 mod server;
 mod sysctl;

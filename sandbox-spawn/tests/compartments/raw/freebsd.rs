@@ -1,9 +1,12 @@
 //! What is FreeBSD's own.
 
-use std::{io, process::Command};
+use std::io;
 
 use capsicum_rs::Containment;
 use serde::{Deserialize, Serialize};
+
+#[path = "../../../../tests/support/freebsd_processes.rs"]
+mod processes;
 
 pub(super) type Resource = libc::c_int;
 
@@ -44,14 +47,10 @@ pub(crate) fn hide_better_than(_level: Containment) -> io::Result<()> {
 }
 
 fn children(pid: u32) -> Vec<i32> {
-    let listed = Command::new("ps").args(["-axo", "ppid=,pid="]).output();
-    let text =
-        String::from_utf8_lossy(&listed.map(|out| out.stdout).unwrap_or_default()).into_owned();
-    let pairs = text.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
-    pairs
-        .filter(|(parent, _)| parent.trim().parse() == Ok(pid))
-        .filter_map(|(_, child)| child.trim().parse().ok())
-        .collect()
+    // Without an answer there must be no result.
+    let all = processes::all().expect("kern.proc.proc");
+    let own = all.iter().filter(|process| process.ki_ppid.cast_unsigned() == pid);
+    own.map(|process| process.ki_pid).collect()
 }
 
 /// Nothing is left of the zygote.
