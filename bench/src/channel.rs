@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use capsicum_channel::{Channel, Handle, SharedBytes, SharedMem};
+use capsicum_channel::{Caps, Channel, Handle, SharedBytes, SharedMem};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender, IpcSharedMemory};
 use serde::{Deserialize, Serialize};
 
@@ -213,8 +213,11 @@ fn raw_with_room(there: usize) -> Result<Contender> {
 
 fn round_trips(there: usize) -> Result<Vec<Contender>> {
     let (raw, with_room) = (raw(there)?, raw_with_room(there)?);
-    let ours = |name, deadline: bool| -> Result<Contender> {
-        let (one, mut other) = Channel::<Small, Small>::pair()?;
+    let ours = |name, descriptors: usize, deadline: bool| -> Result<Contender> {
+        let (mut one, mut other) = Channel::<Small, Small>::pair()?;
+        for end in [&mut one, &mut other] {
+            end.set_caps(Caps::default().descriptors(descriptors))?;
+        }
         let child = sys::start(move || {
             sys::pin(there).is_ok() && {
                 while let Ok(message) = other.recv() {
@@ -235,7 +238,9 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
             Ok(TRIPS)
         }))
     };
-    let (plain, timed) = (ours("channel", false)?, ours("channel, deadline", true)?);
+    let most = Caps::default().descriptors;
+    let (plain, timed) = (ours("channel", most, false)?, ours("channel, deadline", most, true)?);
+    let bare = ours("channel, 0 fds", 0, false)?;
     let (to, from_here) = ipc::channel::<Option<Small>>()?;
     let (to_here, from) = ipc::channel::<Small>()?;
     let child = sys::start(move || {
@@ -254,7 +259,7 @@ fn round_trips(there: usize) -> Result<Vec<Contender>> {
         }
         Ok(TRIPS)
     });
-    Ok(vec![raw, with_room, plain, timed, theirs])
+    Ok(vec![raw, with_room, plain, timed, bare, theirs])
 }
 
 /// Both processes have both ends, so that closing one is no end: it is shut down.

@@ -35,6 +35,10 @@ impl Caps {
     }
 
     /// At most this many descriptors.
+    ///
+    /// With 0 this process never has a descriptor of what the peer sends, not even for a moment, and
+    /// on Linux receiving takes less time: recv(2), which cannot bring any, and drops those that
+    /// come with a frame that does not tell of them.
     #[must_use]
     pub fn descriptors(self, descriptors: usize) -> Self {
         Self { descriptors, ..self }

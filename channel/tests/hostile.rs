@@ -46,6 +46,7 @@ fn a_hostile_peer() {
     let started = Instant::now();
     headers();
     counts_of_descriptors();
+    descriptors_where_none_may_come();
     values();
     recursion_and_lists_of_nothing();
     types_of_descriptors();
@@ -85,6 +86,32 @@ fn counts_of_descriptors() {
     breaks::<Handle<File>>(&honest(&[1], 1), &[&file]);
     breaks::<Handle<File>>(&honest(&[0xff, 0xff, 0xff, 0xff, 0x0f], 1), &[&file]);
     breaks::<(Handle<File>, bool)>(&honest(&[0, 2], 1), &[&file]);
+}
+
+/// They are never this process's. On Linux nothing tells of them but the header, which may lie.
+fn descriptors_where_none_may_come() {
+    let file = support::file(b"");
+    for (said, sent, length) in
+        [(0, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, 1), (0, 1, 5000), (0, 0, 5000)]
+    {
+        let (mut here, there) = victim::<(), Vec<u8>>();
+        here.set_caps(Caps::default().descriptors(0).inline(4096)).expect("caps");
+        let mut payload = vec![0; length];
+        // The length of the list, and no element, or too many.
+        payload[0] = if length == 1 { 0 } else { 0x7f };
+        let descriptors: Vec<_> = (0..sent).map(|_| file.as_fd()).collect();
+        let before = support::free_numbers();
+        let size = u32::try_from(length).expect("a length");
+        throw(&there, &datagram(size, 0, said, 0, &payload), &descriptors);
+        let received = here.recv();
+        assert_eq!(support::free_numbers(), before, "something was left open");
+        let honest = said == 0 && length == 1 && (sent == 0 || cfg!(target_os = "linux"));
+        match received {
+            Ok(list) if honest => assert!(list.is_empty()),
+            Err(Error::Protocol { .. }) if !honest => {}
+            other => panic!("{said}, {sent}, {length}: {other:?}"),
+        }
+    }
 }
 
 fn values() {

@@ -21,6 +21,8 @@ pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights
 
 /// Every datagram is a record.
 pub(super) const SEND_FLAGS: libc::c_int = 0;
+/// One call brings a whole record, and can tell how long that was.
+pub(super) const RECORDS_ARE_WHOLE: bool = true;
 /// Whether a record ends with what recvmsg(2) has brought: always.
 pub(super) fn record_ends(_flags: libc::c_int) -> bool {
     true

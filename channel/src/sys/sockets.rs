@@ -7,7 +7,10 @@ use std::{
     ptr,
 };
 
-use super::{SEND_FLAGS, control_length, length_of, passes_descriptor, posix::owned, record_ends};
+use super::{
+    RECORDS_ARE_WHOLE, SEND_FLAGS, control_length, length_of, passes_descriptor, posix::owned,
+    record_ends,
+};
 use crate::Caps;
 
 /// Room for the control message of `Caps::MAX_DESCRIPTORS` descriptors, aligned as its header is.
@@ -100,6 +103,9 @@ pub(crate) fn receive(
     descriptors: &mut Vec<Option<OwnedFd>>,
     wait: bool,
 ) -> io::Result<Received> {
+    if most == 0 && RECORDS_ARE_WHOLE {
+        return receive_bytes(fd, buffer, wait);
+    }
     let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: zeros are a valid msghdr: no address, no parts, no control data.
@@ -120,6 +126,19 @@ pub(crate) fn receive(
         truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         foreign,
     })
+}
+
+/// Receives a record, without its descriptors: the kernel closes them, and this process never has
+/// them. recv(2) takes less time than recvmsg(2).
+fn receive_bytes(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
+    // Then the result is how long the record was.
+    let flags = libc::MSG_TRUNC | flag(wait);
+    // SAFETY: the kernel writes no more than the buffer's length, which it is told.
+    let length = transferred(unsafe {
+        libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags)
+    })?;
+    let truncated = length > buffer.len();
+    Ok(Received { bytes: length.min(buffer.len()), ends: true, truncated, foreign: false })
 }
 
 /// Takes over the descriptors of a message that recvmsg(2) has filled in, and tells whether there

@@ -26,8 +26,9 @@ pub(super) const CHANNELS: Part = Part {
          operation. *Raw* is write(2) and read(2) of 64 bytes on a pair of sequenced-packet sockets, and\n\
          sendmsg(2) and recvmsg(2) with one descriptor. *recvmsg* is the round trip with recvmsg(2), which\n\
          whoever may be sent descriptors has to use. The two channel libraries send a string of 63\n\
-         characters, which both encode with postcard to 64 bytes, and our header is 16 more. Theirs sends\n\
-         senders of its own for descriptors.\n\n\
+         characters, which both encode with postcard to 64 bytes, and our header is 16 more. With *0 fds* our\n\
+         ends take no descriptors (`Caps::descriptors`), and receive with recv(2). Theirs sends senders of\n\
+         its own for descriptors.\n\n\
          The goals: a round trip at most 1.15 times the raw one, descriptors at most 1.2 times, and\n\
          16 MiB at most 1.2 times memcpy. Memory that is used again (`SharedMem`) meets the last. New\n\
          memory for each value (`SharedBytes`) does not: the kernel makes 4,096 pages, which is most of\n\
