@@ -90,7 +90,7 @@ fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
     const ONCE: usize = 64;
     let null = File::open("/dev/null").map_err(text)?;
     let mut way = Vec::new();
-    // A service may have 256 descriptors, and `FileArgs` 4096.
+    // A service may have 1024 descriptors, and `FileArgs` 4096.
     for _ in 0..4200_usize.div_ceil(ONCE) {
         let (mut one, other) = Frames::pair().map_err(text)?;
         let many: Result<Vec<OwnedFd>, _> =
@@ -102,7 +102,7 @@ fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
         }
         way.push((one, other));
     }
-    ensure!(way.len() > 256 / ONCE, "only {} frames are on their way", way.len());
+    ensure!(way.len() > 1024 / ONCE, "only {} frames are on their way", way.len());
     Ok(way)
 }
 
