@@ -44,6 +44,7 @@ fn unexpected<T>() -> Decoded<T> {
 
 impl<S: Service> Channel<S> {
     pub(crate) fn new(client: call::Client) -> Self {
+        let client = client.lending(S::HANDLES);
         Self { calls: client.clone().into(), client }
     }
 

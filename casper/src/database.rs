@@ -87,7 +87,8 @@ pub(crate) trait Record: Sized {
     }
 }
 
-/// Some entries, and where those begin that come after them.
+/// Some entries, and where those begin that come after them: how many that are shown come before. A place in
+/// the database would tell how many are hidden.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Page<R> {
     entries: Vec<R>,
@@ -95,35 +96,42 @@ pub(crate) struct Page<R> {
 }
 
 impl<R: Record> Page<R> {
-    /// The entries from this one on that `each` has and that are shown, as many as fit.
+    /// The entries that `each` has and that are shown, from this one of them on, as many as fit.
     pub(crate) fn from<E>(
         call: &str,
-        each: impl FnOnce(&mut dyn FnMut(u64, E) -> bool) -> io::Result<()>,
+        from: u64,
+        each: impl FnOnce(&mut dyn FnMut(E) -> bool) -> io::Result<()>,
         shown: impl Fn(E) -> Result<Option<R>, Failure>,
     ) -> Result<Self, Failure> {
         let (mut page, mut bytes, mut large) = (Self { entries: Vec::new(), next: None }, 0, None);
-        each(&mut |index, entry| {
+        let mut place = 0_u64;
+        each(&mut |entry| {
+            let Some(shown) = shown(entry).transpose() else { return true };
+            let here = place;
+            place += 1;
+            if here < from {
+                return true;
+            }
             if page.entries.len() >= ENTRIES || bytes >= BYTES {
-                page.next = Some(index);
+                page.next = Some(here);
                 return false;
             }
-            match shown(entry) {
-                Ok(Some(record)) => {
+            match shown {
+                Ok(record) => {
                     bytes += record.length();
                     page.entries.push(record);
+                    true
                 }
-                Ok(None) => {}
                 // Those before it come first, and it in the next page.
                 Err(_) if !page.entries.is_empty() => {
-                    page.next = Some(index);
-                    return false;
+                    page.next = Some(here);
+                    false
                 }
                 Err(error) => {
                     large = Some(error);
-                    return false;
+                    false
                 }
             }
-            true
         })
         .map_err(Failure::system(call))?;
         large.map_or(Ok(page), Err)

@@ -110,7 +110,7 @@ impl Requests for Connection<Serving> {
     fn page(&mut self, from: u64) -> Result<Page<Record>, Failure> {
         self.check(Commands::ENUMERATE, "enumerating groups")?;
         let shown = |entry| shown(self.limits(), entry);
-        Page::from("getgrent", |take| sys::groups(from, take), shown)
+        Page::from("getgrent", from, |take| sys::groups(take), shown)
     }
 }
 

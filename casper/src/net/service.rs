@@ -83,6 +83,8 @@ impl Service for Serving {
     const NAME: &'static str = "system.net";
     const REACH: Option<&'static Reach> =
         Some(&Reach::NOTHING.paths(resolver::REACH).metadata().sockets());
+    /// What some threads send at once: they are served one after another.
+    const HANDLES: usize = 4;
     type Calls = RequestsServer;
     type Client = RequestsClient;
     type Limits = NetLimits;

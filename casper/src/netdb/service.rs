@@ -88,8 +88,10 @@ fn service(raw: RawService) -> Result<ServiceEntry, Failure> {
     })
 }
 
-/// Whether an entry that a number has found bears a name that is allowed.
-fn named(name: &str, aliases: &[String], allow: impl Fn(&str) -> bool) -> bool {
+/// Whether an entry that a number has found bears a name that is allowed: before anything else is made of it, since of
+/// one that may not be looked up it is not told whether there is one.
+fn named(name: &[u8], aliases: &[Vec<u8>], allow: impl Fn(&str) -> bool) -> bool {
+    let allow = |name: &[u8]| allow(&String::from_utf8_lossy(name));
     allow(name) || aliases.iter().any(|alias| allow(alias))
 }
 
@@ -107,10 +109,9 @@ impl Requests for Connection<Serving> {
         if !limits.allow_some_protocol() {
             return Err(Failure::not_capable(format!("the protocol {number}")));
         }
-        let found = sys::protocol_by_number(number).map(protocol).transpose()?;
-        // Of one that may not be looked up it is not told whether there is one.
-        Ok(found
-            .filter(|found| named(&found.name, &found.aliases, |name| limits.allow_protocol(name))))
+        let found = sys::protocol_by_number(number)
+            .filter(|found| named(&found.name, &found.aliases, |name| limits.allow_protocol(name)));
+        found.map(protocol).transpose()
     }
 
     fn service_by_name(
@@ -136,8 +137,8 @@ impl Requests for Connection<Serving> {
         if !limits.allow_some_service() {
             return Err(Failure::not_capable(format!("the service of port {port}")));
         }
-        let found = sys::service_by_port(port, protocol.as_deref()).map(service).transpose()?;
-        Ok(found
-            .filter(|found| named(&found.name, &found.aliases, |name| limits.allow_service(name))))
+        let found = sys::service_by_port(port, protocol.as_deref())
+            .filter(|found| named(&found.name, &found.aliases, |name| limits.allow_service(name)));
+        found.map(service).transpose()
     }
 }

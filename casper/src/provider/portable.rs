@@ -16,10 +16,12 @@ use crate::{
     casper::{DEADLINE, Open, Opener},
     provider::Provider,
     service::{self, CEILING},
+    sys,
 };
 
-/// Descriptors that a service's process may have: its connections, and what it opens.
-const DESCRIPTORS: u64 = 256;
+/// Descriptors that a service's process may have, and that processes of its user may have on their way where it
+/// is to send one: its connections, what comes in their requests, and what it opens for each.
+const DESCRIPTORS: u64 = 1024;
 
 /// Bytes of data that it may have: frames of all connections, their threads' stacks, and some more.
 const DATA: u64 = 1 << 30;
@@ -72,7 +74,7 @@ fn spawn<S: Service>(setup: S::Setup) -> Result<(Frames, Process), Error> {
     let failed = |reason: String| Error::Start { service: S::NAME.to_owned(), reason };
     let builder = Compartment::builder(S::NAME)
         .ceiling(CEILING)
-        .rlimit(Resource::Descriptors, DESCRIPTORS)
+        .rlimit(Resource::Descriptors, sys::descriptors_at_most(DESCRIPTORS))
         .rlimit(Resource::Data, DATA)
         .rlimit(Resource::FileSize, 0)
         .deadline(DEADLINE);

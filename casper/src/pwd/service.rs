@@ -122,6 +122,6 @@ impl Requests for Connection<Serving> {
     fn page(&mut self, from: u64) -> Result<Page<Record>, Failure> {
         self.check(Commands::ENUMERATE, "enumerating users")?;
         let shown = |entry| shown(self.limits(), entry);
-        Page::from("getpwent", |take| sys::entries(from, take), shown)
+        Page::from("getpwent", from, |take| sys::entries(take), shown)
     }
 }

@@ -27,6 +27,12 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// What it can reach outside capability mode. Without, its process is in capability mode.
     const REACH: Option<&'static Reach> = None;
 
+    /// How many descriptors the requests of a connection bring at most, all that wait together: those of
+    /// handles, and of values in shared memory. Without, none. More is not sent by a [`Channel`](crate::Channel),
+    /// and ends the connection of who sends it all the same: what waits in requests of one client is missing
+    /// to all others.
+    const HANDLES: usize = 0;
+
     /// The `…Server` of the trait.
     type Calls: call::Server<Connection<Self>>;
 

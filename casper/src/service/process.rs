@@ -112,9 +112,10 @@ impl Drop for Seat {
 #[derive(Debug, Default)]
 pub(super) struct Unread(Option<OwnedFd>);
 
-/// Bytes of answers that may wait to be read, in the kernel's memory, before a descriptor is sent: some ten
-/// small answers.
-const MOST_UNREAD: u32 = 8 << 10;
+/// Bytes of answers that may wait to be read, in the kernel's memory, before a descriptor is sent: two or three
+/// small answers. Those of all connections together must be fewer than any service may have on their way, and the
+/// kernel counts those of all processes of the user.
+const MOST_UNREAD: u32 = 2 << 10;
 
 impl Unread {
     /// Of this connection. A service in capability mode sends nothing but clones, which have seats.
@@ -173,7 +174,7 @@ pub(super) fn run<S: Service>(service: Result<S, String>, frames: Frames) -> u8 
 /// Says why there is no service.
 fn refuse<S: Service>(frames: Frames, reason: &str) -> u8 {
     let told = Told::<S::Limits>::Started(Err(reason.to_owned()));
-    let _ = serve_controlled(frames, |_: Asked<IgnoredAny, Control<S::Limits>>, turn| {
+    let _ = serve_controlled(frames, 0, |_: Asked<IgnoredAny, Control<S::Limits>>, turn| {
         turn.reply(&told)
     });
     1
@@ -190,7 +191,7 @@ fn connect<S: Service>(
     let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
         let mut connection = connection;
         // What ends it is the client, or what the client has done.
-        let _ = serve_controlled(frames, |asked, turn| match asked {
+        let _ = serve_controlled(frames, S::HANDLES, |asked, turn| match asked {
             Asked::Call(request) => {
                 <S::Calls as call::Server<_>>::answer(&mut connection, request, turn)
             }

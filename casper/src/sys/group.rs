@@ -67,8 +67,8 @@ pub(crate) fn group_by_gid(gid: u32) -> io::Result<Option<GroupEntry>> {
 /// The place in the database is the process's.
 static PLACE: Mutex<()> = Mutex::new(());
 
-/// getgrent(3): the entries from this one on that `take` does not refuse.
-pub(crate) fn groups(from: u64, take: impl FnMut(u64, GroupEntry) -> bool) -> io::Result<()> {
+/// getgrent(3): the entries, until `take` refuses one.
+pub(crate) fn groups(take: impl FnMut(GroupEntry) -> bool) -> io::Result<()> {
     let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: only this function uses the place, and holds the lock.
     unsafe { libc::setgrent() };
@@ -78,7 +78,7 @@ pub(crate) fn groups(from: u64, take: impl FnMut(u64, GroupEntry) -> bool) -> io
         // SAFETY: it is null, or filled in until the next call.
         (!found.is_null()).then(|| unsafe { entry(&*found) })
     };
-    let done = each(from, next, take);
+    let done = each(next, take);
     // SAFETY: as above.
     unsafe { libc::endgrent() };
     done

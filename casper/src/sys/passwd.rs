@@ -114,8 +114,8 @@ pub(crate) fn entry_by_uid(uid: u32) -> io::Result<Option<Entry>> {
 /// The place in the database is the process's.
 static PLACE: Mutex<()> = Mutex::new(());
 
-/// getpwent(3): the entries from this one on that `take` does not refuse.
-pub(crate) fn entries(from: u64, take: impl FnMut(u64, Entry) -> bool) -> io::Result<()> {
+/// getpwent(3): the entries, until `take` refuses one.
+pub(crate) fn entries(take: impl FnMut(Entry) -> bool) -> io::Result<()> {
     let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: only this function uses the place, and holds the lock.
     unsafe { libc::setpwent() };
@@ -125,25 +125,24 @@ pub(crate) fn entries(from: u64, take: impl FnMut(u64, Entry) -> bool) -> io::Re
         // SAFETY: it is null, or filled in until the next call.
         (!found.is_null()).then(|| unsafe { entry(&*found) })
     };
-    let done = each(from, next, take);
+    let done = each(next, take);
     // SAFETY: as above.
     unsafe { libc::endpwent() };
     done
 }
 
-/// Gives to `take` what `next` finds from this one on, until it refuses. Where there is no next one,
-/// errno tells an end from an error.
+/// Gives to `take` what `next` finds, until it refuses. Where there is no next one, errno tells an end from an
+/// error.
 pub(super) fn each<E>(
-    from: u64,
     mut next: impl FnMut() -> Option<E>,
-    mut take: impl FnMut(u64, E) -> bool,
+    mut take: impl FnMut(E) -> bool,
 ) -> io::Result<()> {
     let next = || {
         super::clear_errno();
         next()
     };
-    for (index, entry) in (0..).zip(iter::from_fn(next)) {
-        if index >= from && !take(index, entry) {
+    for entry in iter::from_fn(next) {
+        if !take(entry) {
             return Ok(());
         }
     }

@@ -15,9 +15,11 @@ use std::{
 
 use capsicum_channel::{Frame, Frames};
 use casper::{
-    Casper, Error, Net, Pwd,
+    Casper, Error, Grp, Limits, Net, Pwd,
     fileargs::{Access, FileArgs, Files, OpenFlags},
+    grp::GrpLimits,
     net::{Endpoint, Families, NetLimits},
+    pwd::PwdLimits,
     syslog::{At, Severity, Syslog},
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -43,6 +45,14 @@ pub(crate) const CASES: &[Case] = &[
         lacks: hostile::no_procfs,
         ..case("attack_a_link_to_what_a_process_holds_is_not_opened", held_by_a_process)
     },
+    case("attack_pages_do_not_tell_how_many_users_are_hidden", |casper| {
+        let limits = PwdLimits::unlimited().users(["nobody"], []);
+        pages(casper, |pwd: &Pwd| pwd.limit(limits), |pwd| drop(pwd.users().next()))
+    }),
+    case("attack_pages_do_not_tell_how_many_groups_are_hidden", |casper| {
+        let limits = GrpLimits::unlimited().groups([], [65_534]);
+        pages(casper, |grp: &Grp| grp.limit(limits), |grp| drop(grp.groups().next()))
+    }),
 ];
 
 /// Whoever has a clone, and clones it and its clones, cannot take all seats of the service.
@@ -90,7 +100,7 @@ fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
     const ONCE: usize = 64;
     let null = File::open("/dev/null").map_err(text)?;
     let mut way = Vec::new();
-    // A service may have 256 descriptors, and `FileArgs` 4096.
+    // A service may have 1024 descriptors, and `FileArgs` 4096.
     for _ in 0..4200_usize.div_ceil(ONCE) {
         let (mut one, other) = Frames::pair().map_err(text)?;
         let many: Result<Vec<OwnedFd>, _> =
@@ -102,7 +112,7 @@ fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
         }
         way.push((one, other));
     }
-    ensure!(way.len() > 256 / ONCE, "only {} frames are on their way", way.len());
+    ensure!(way.len() > 1024 / ONCE, "only {} frames are on their way", way.len());
     Ok(way)
 }
 
@@ -261,4 +271,36 @@ fn held_by_a_process(casper: &Casper) -> Outcome {
     let _ = fs::remove_file(&new);
     ensure!(refused && !there, "a file was made where the process is: {opened:?}");
     Ok(())
+}
+
+/// Of entries one after another a client asks for those from any place on. Where that is one of the database, the
+/// first place at which what it may see is not there any more is how many it may not see.
+fn pages<T: Tested>(
+    casper: &Casper,
+    limit: impl FnOnce(&T) -> Result<(), Error>,
+    page: fn(&T),
+) -> Outcome {
+    let service: T = casper.open().map_err(text)?;
+    limit(&service).map_err(text)?;
+    let mut socket = service.socket().map_err(text)?;
+    let (kind, first) = hostile::request(page)?;
+    let mut answer = |sequence: u8| {
+        let mut asked = first.clone();
+        // From there on: a number of one byte.
+        let from = asked.last_mut().ok_or("a request of nothing")?;
+        *from = sequence;
+        let frame = Frame::new(kind, sequence.into(), &asked, Vec::new()).map_err(text)?;
+        let deadline = Some(Instant::now() + LONG);
+        socket.send(&frame, deadline).map_err(text)?;
+        Ok::<_, String>(socket.receive(deadline).map_err(text)?.payload().to_owned())
+    };
+    let all = answer(0)?;
+    let mut places =
+        (1..100).map(|from| Ok((from, answer(from)?))).collect::<Result<Vec<_>, String>>()?;
+    let (_, none) = places.pop().ok_or("no places")?;
+    ensure!(all != none, "there is nothing to see");
+    match places.iter().rev().find(|(_, shown)| *shown != none) {
+        None => Ok(()),
+        Some((place, _)) => Err(format!("{place} entries or more are hidden")),
+    }
 }

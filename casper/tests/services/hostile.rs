@@ -218,17 +218,24 @@ pub(crate) fn ask_without_reading<T: Tested>(
     ask: fn(&T),
     times: u32,
 ) -> Outcome {
+    let (kind, payload) = request(ask)?;
+    let deadline = Some(Instant::now() + LONG);
+    for sequence in 0..times {
+        let frame = Frame::new(kind, sequence.into(), &payload, Vec::new()).map_err(text)?;
+        socket.send(&frame, deadline).map_err(text)?;
+    }
+    Ok(())
+}
+
+/// The kind and the payload of the one request that `ask` makes.
+pub(crate) fn request<T: Tested>(ask: fn(&T)) -> Result<(u16, Vec<u8>), String> {
     let (here, mut there) = Frames::pair().map_err(text)?;
     let client = thread::spawn(move || ask(&T::from(here).hurried()));
-    let deadline = Some(Instant::now() + LONG);
-    let request = there.receive(deadline).map_err(text)?;
-    for sequence in 0..times {
-        let sequence = request.sequence() + u64::from(sequence);
-        let frame = Frame::new(request.kind(), sequence, request.payload(), Vec::new());
-        socket.send(&frame.map_err(text)?, deadline).map_err(text)?;
-    }
+    let request = there.receive(Some(Instant::now() + LONG)).map_err(text)?;
+    let request = (request.kind(), request.payload().to_owned());
     drop(there);
-    client.join().map_err(|_| "the client panicked".to_owned())
+    client.join().map_err(|_| "the client panicked".to_owned())?;
+    Ok(request)
 }
 
 /// Waits until there is something to read, and leaves it there.

@@ -10,6 +10,7 @@ mod fileargs;
 mod framework;
 mod grp;
 mod harness;
+mod hoards;
 mod hostile;
 mod keeper;
 mod matrix;
@@ -54,6 +55,7 @@ const CASES: &[&[Case]] = &[
     framework::CASES,
     native::CASES,
     attacks::CASES,
+    hoards::CASES,
     dns::CASES,
     fileargs::CASES,
     grp::CASES,

@@ -67,6 +67,15 @@ impl Client {
         Self { connection: Arc::clone(&self.connection), limit: Limit::By(deadline) }
     }
 
+    /// The same connection, whose calls bring so many descriptors at most, all that are not answered together:
+    /// what its server takes ([`serve_controlled`](super::serve_controlled)). A call beyond waits before it is
+    /// sent; one that brings more by itself is [`CallError::Unsent`].
+    #[must_use]
+    pub fn lending(self, descriptors: usize) -> Self {
+        self.connection.lend_at_most(descriptors);
+        self
+    }
+
     /// The name of the compartment.
     #[must_use]
     pub fn name(&self) -> &str {

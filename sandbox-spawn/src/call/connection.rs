@@ -120,6 +120,10 @@ impl Connection {
         self.socket.0.as_fd()
     }
 
+    pub(crate) fn lend_at_most(&self, most: usize) {
+        self.lock().exchange.lend_at_most(most);
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.lock().bytes
     }

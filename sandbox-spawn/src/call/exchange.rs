@@ -87,8 +87,10 @@ pub(crate) struct Exchange {
     /// How many of them, the first ones, have ended.
     ended: usize,
     next: u64,
-    /// Descriptors in the calls without an answer.
+    /// Descriptors in the calls without an answer, and how many there may be, if fewer than the server of any
+    /// service takes.
     lent: usize,
+    fewer: Option<usize>,
     /// Descriptors in answers that nobody has taken.
     kept: usize,
 }
@@ -150,7 +152,17 @@ impl Exchange {
     /// Whether another call may be sent, with so many descriptors.
     pub(crate) fn has_room(&self, descriptors: usize) -> bool {
         self.unanswered() < wire::IN_FLIGHT
-            && (self.lent == 0 || self.lent + descriptors <= wire::DESCRIPTORS)
+            && (self.lent == 0 || self.lent + descriptors <= self.most())
+    }
+
+    /// How many descriptors calls may bring, all that are not answered together.
+    pub(crate) fn most(&self) -> usize {
+        self.fewer.unwrap_or(wire::DESCRIPTORS)
+    }
+
+    /// They may bring no more than this.
+    pub(crate) fn lend_at_most(&mut self, most: usize) {
+        self.fewer = Some(most.min(self.most()));
     }
 
     /// Enters a call that has been sent.
@@ -392,6 +404,18 @@ mod tests {
         assert!(!exchange.has_room(1) && exchange.has_room(0));
         exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
         assert!(exchange.has_room(32) && !exchange.has_room(33));
+    }
+
+    #[test]
+    fn no_more_descriptors_than_the_server_takes() {
+        let mut exchange = Exchange::default();
+        exchange.lend_at_most(2);
+        exchange.lend_at_most(3);
+        assert_eq!(exchange.most(), 2);
+        exchange.enter(&laden(wire::CALL, 0, 1), false);
+        assert!(exchange.has_room(1) && !exchange.has_room(2));
+        exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
+        assert!(exchange.has_room(2));
     }
 
     #[test]

@@ -31,8 +31,9 @@ pub(crate) struct Inbox {
     controlled: bool,
     /// Calls, and whether they have been cancelled.
     queue: VecDeque<(Frame, bool)>,
-    /// Descriptors in the queue.
+    /// Descriptors in the queue, and how many there may be.
     descriptors: usize,
+    most: usize,
     /// The number of the next call.
     next: u64,
     current: Current,
@@ -41,12 +42,13 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(frames: Frames, controlled: bool) -> Self {
+    pub(crate) fn new(frames: Frames, controlled: bool, most: usize) -> Self {
         Self {
             frames,
             controlled,
             queue: VecDeque::new(),
             descriptors: 0,
+            most,
             next: 0,
             current: Current::default(),
             failed: None,
@@ -72,6 +74,9 @@ impl Inbox {
                     self.note(frame)?;
                     continue;
                 }
+                if frame.descriptors().len() > self.most {
+                    return Err(Error::protocol("more descriptors than calls may bring"));
+                }
                 (frame, false)
             };
             let id = frame.sequence();
@@ -89,7 +94,7 @@ impl Inbox {
             return self.note(frame);
         }
         self.descriptors += frame.descriptors().len();
-        if self.queue.len() >= wire::IN_FLIGHT || self.descriptors > wire::DESCRIPTORS {
+        if self.queue.len() >= wire::IN_FLIGHT || self.descriptors > self.most {
             return Err(Error::protocol("more calls than may wait for their answer"));
         }
         self.queue.push_back((frame, false));
@@ -236,7 +241,7 @@ mod tests {
     #[test]
     fn a_client_that_sends_without_end_does_not_stop_a_method() {
         let (mut client, server) = Frames::pair().expect("a pair");
-        let mut inbox = Inbox::new(server, false);
+        let mut inbox = Inbox::new(server, false, wire::DESCRIPTORS);
         let mut send = |kind, id| {
             let frame = Frame::new(kind, id, &[], Vec::new()).expect("a frame");
             client.try_send(&frame).expect("a server")

@@ -94,7 +94,9 @@ pub fn serve<Q: DeserializeOwned>(
     frames: Frames,
     mut answer: impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    run(Inbox::new(frames, false), |frame, caps, turn| answer(frame.decode(caps)?, turn))
+    run(Inbox::new(frames, false, wire::DESCRIPTORS), |frame, caps, turn| {
+        answer(frame.decode(caps)?, turn)
+    })
 }
 
 /// What a client has asked, where there is something around the service: see [`serve_controlled`].
@@ -107,6 +109,9 @@ pub enum Asked<Q, C> {
 }
 
 /// As [`serve`], for what is *around* a service, and takes requests of its own beside the calls.
+///
+/// The calls that wait bring `descriptors` at most, all together: a client that
+/// [lends](super::Client::lending) no more waits before it sends others.
 ///
 /// # Errors
 ///
@@ -121,7 +126,7 @@ pub enum Asked<Q, C> {
 /// let (here, there) = Frames::pair()?;
 /// std::thread::spawn(move || {
 ///     let mut factor = 1_u32;
-///     serve_controlled(there, |asked: Asked<u32, u32>, turn| match asked {
+///     serve_controlled(there, 0, |asked: Asked<u32, u32>, turn| match asked {
 ///         Asked::Call(number) => turn.reply(&(factor * number)),
 ///         Asked::Control(new) => {
 ///             factor = new;
@@ -137,9 +142,10 @@ pub enum Asked<Q, C> {
 /// ```
 pub fn serve_controlled<Q: DeserializeOwned, C: DeserializeOwned>(
     frames: Frames,
+    descriptors: usize,
     mut answer: impl FnMut(Asked<Q, C>, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    run(Inbox::new(frames, true), |frame, caps, turn| {
+    run(Inbox::new(frames, true, descriptors.min(wire::DESCRIPTORS)), |frame, caps, turn| {
         let asked = if frame.kind() == wire::CONTROL {
             Asked::Control(frame.decode(caps)?)
         } else {

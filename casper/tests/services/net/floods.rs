@@ -20,7 +20,7 @@ use crate::{
 
 /// The kernel counts the descriptors on their way for each user: a client that is the same user as the service
 /// can keep it from sending any.
-pub(super) fn same_user() -> Option<String> {
+pub(crate) fn same_user() -> Option<String> {
     // SAFETY: it always succeeds.
     let root = unsafe { libc::geteuid() } == 0;
     (!root).then(|| "a client of the service's own user uses up what that may send".to_owned())

@@ -65,6 +65,8 @@ pub(crate) const CASES: &[Case] = &[
     case("net_ends_with_its_last_connection", hostile::end::<Net>),
 ];
 
+pub(crate) use floods::same_user;
+
 const NAME: &str = "system.net";
 
 fn local(port: u16) -> SocketAddr {

@@ -197,7 +197,11 @@ impl State {
         frame: &Frame,
         streams: bool,
     ) -> Result<bool, Failure> {
-        if self.dead.is_none() && self.exchange.has_room(frame.descriptors().len()) {
+        let (count, most) = (frame.descriptors().len(), self.exchange.most());
+        if count > most {
+            return Err(Failure(Why::Unsent(Error::TooManyDescriptors { count, most })));
+        }
+        if self.dead.is_none() && self.exchange.has_room(count) {
             self.post_by(sender);
             if self.owed.is_empty() {
                 match sender.try_send(frame) {
