@@ -146,6 +146,26 @@ impl Frames {
         Ok(())
     }
 
+    /// Takes no more descriptors than this with a frame from here on, whatever may be sent: see
+    /// [`Caps::descriptors`].
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use capsicum_channel::{Error, Frames, Handle};
+    ///
+    /// let (mut here, mut there) = Frames::pair()?;
+    /// there.receive_at_most(0);
+    /// let frame = here.encode(0, 0, &Handle::new(File::open("/dev/null")?))?;
+    /// here.send(&frame, None)?;
+    /// assert!(matches!(there.receive(None), Err(Error::Protocol { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn receive_at_most(&mut self, descriptors: usize) {
+        let caps = &mut self.receiver.caps;
+        caps.descriptors = caps.descriptors.min(descriptors);
+    }
+
     /// States the ceiling that the process at the other end has in capability mode, for everything
     /// that it receives.
     ///

@@ -42,7 +42,8 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(frames: Frames, controlled: bool, most: usize) -> Self {
+    pub(crate) fn new(mut frames: Frames, controlled: bool, most: usize) -> Self {
+        frames.receive_at_most(most);
         Self {
             frames,
             controlled,
