@@ -1,9 +1,13 @@
 //! What happens in a worker's process before its function runs.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt::Display, os::fd::OwnedFd};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    os::fd::{AsFd, OwnedFd, RawFd},
+};
 
-use capsicum_channel::{Error, Frame, Frames};
-use capsicum_rs::{Containment, Limits, Rights, Sandbox};
+use capsicum_channel::{Caps, Error, Frame, Frames};
+use capsicum_rs::{Containment, Limits, ProcessDescriptor, Rights, Sandbox};
 
 use crate::{
     Inside, Outside, Resource, Worker, graph, sys,
@@ -14,8 +18,8 @@ use crate::{
 /// The exit status of a worker whose function was not run.
 pub(crate) const NOT_RUN: u8 = 126;
 
-/// The first number after the standard streams: the worker's socket, or that with its task.
-const FIRST: i32 = 3;
+/// The first number after the standard streams: the worker's socket.
+const FIRST: RawFd = 3;
 
 /// How a program that is executed anew knows that it is a worker.
 const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
@@ -213,53 +217,54 @@ pub(crate) fn words(error: &capsicum_rs::Error) -> String {
     words
 }
 
-/// Executes the program anew, in a fork of its keeper. Its task waits for it in a socket.
-pub(crate) fn execute(task: Task, program: Option<&OwnedFd>, keeper: u32) -> u8 {
-    let Some(Ok(report)) = task.descriptors.first().map(OwnedFd::try_clone) else { return NOT_RUN };
-    let (report, reason) = match replace(task, report, program, keeper) {
-        Ok(never) => match never {},
-        Err(failed) => failed,
-    };
-    if let Some(Ok(mut frames)) = report.map(Frames::from_socket) {
-        let _ = tell(&mut frames, &Err(reason));
-    }
-    NOT_RUN
-}
-
-/// Leaves the keeper behind and executes the program. Where that fails it gives back the socket, and
-/// says why.
-fn replace(
+/// Executes the program anew, in a child of this process, its keeper or guard. Its task waits for it in
+/// a socket. What fails is said on the worker's socket, and comes back. The child's descriptor is at
+/// `least` or above, where there is room.
+pub(crate) fn execute(
     mut task: Task,
-    report: OwnedFd,
     program: Option<&OwnedFd>,
-    keeper: u32,
-) -> Result<Infallible, (Option<OwnedFd>, String)> {
-    let Some(Ok(program)) = program.map(OwnedFd::try_clone) else {
-        return Err((Some(report), "the program's own file could not be opened".to_owned()));
-    };
+    parent: u32,
+    least: RawFd,
+) -> Result<ProcessDescriptor, String> {
+    let report = task.descriptors.first().map(OwnedFd::try_clone);
+    let report = report.ok_or("a task without a socket")?.map_err(text)?;
     task.settings.execute = false;
     let guarded = task.settings.guarded();
-    // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
-    let there = Frames::pair().and_then(|(mut here, there)| {
-        here.send(&task.frame(Vec::new(), &here)?, None)?;
-        Ok(there)
-    });
-    let there = match there {
-        Ok(there) => OwnedFd::from(there),
-        Err(error) => return Err((Some(report), text(error))),
+    let tell = |reason: &str| {
+        // There is room: it is the first frame. Nobody may be listening.
+        let frame = Frame::encode(task::READY, 0, &Err::<Level, _>(reason), Caps::default());
+        let mut frames = Frames::from_known_socket(report);
+        let _ = frame.and_then(|frame| frames.try_send(&frame));
     };
-    if let Err(error) = sys::leave_keeper(keeper, guarded) {
-        return Err((Some(report), text(error)));
-    }
-    // Only the socket that the task is in stays open for the program.
-    let kept = match sys::arrange(vec![there, program, report], FIRST, stderr) {
-        Ok(kept) => kept,
-        Err(error) => return Err((None, text(error))),
+    let prepared = program
+        .ok_or_else(|| "the program's own file could not be opened".to_owned())
+        .and_then(|program| Ok((program, waiting(task).map_err(text)?)));
+    let (program, waiting) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            tell(&reason);
+            return Err(reason);
+        }
     };
-    let error = sys::execute(&kept[1], &kept[0], ARGUMENT);
-    Err((kept.into_iter().nth(2), format!("execve: {error}")))
+    let execution = sys::Execution {
+        program: program.as_fd(),
+        argument: ARGUMENT,
+        kept: waiting.as_fd(),
+        stderr: stderr.as_ref().map(AsFd::as_fd),
+        parent,
+        guarded,
+    };
+    sys::start_execution(&execution, least, tell)
+}
+
+/// A socket in which the task waits for whoever gets it.
+fn waiting(task: Task) -> Result<OwnedFd, Error> {
+    let (mut here, there) = Frames::pair()?;
+    let frame = task.frame(Vec::new(), &here)?;
+    // A frame that has come to this process has room there.
+    if here.try_send(&frame)? { Ok(there.into()) } else { Err(Error::Deadline) }
 }
 
 /// Whether this program was executed by [`execute`].
@@ -275,7 +280,7 @@ pub(crate) fn resume(workers: &'static [Worker]) -> ! {
         eprintln!("sandbox-spawn: a set-id program cannot be executed anew for a worker");
         sys::exit(NOT_RUN);
     }
-    let task = sys::inherited(FIRST)
+    let task = sys::inherited(sys::KEPT)
         .map_err(text)
         .and_then(|socket| Frames::from_socket(socket).map_err(text))
         .and_then(|mut frames| {
