@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::CString,
     fmt::Display,
     os::fd::{AsFd, OwnedFd, RawFd},
 };
@@ -21,8 +22,11 @@ pub(crate) const NOT_RUN: u8 = 126;
 /// The first number after the standard streams: the worker's socket.
 const FIRST: RawFd = 3;
 
-/// How a program that is executed anew knows that it is a worker.
-const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
+/// How a program that is executed anew knows that it is a worker: the first argument begins so, and ends
+/// with how long its task is. Memory that is touched for the first time costs more than most of what is
+/// done with it, and a task is much shorter than what a frame may hold. There is no other argument, in
+/// which programs may look for something before they call `init`.
+const ARGUMENT: &str = "sandbox-spawn: a worker ";
 
 /// Becomes the worker of a task, in a fork of its keeper, and runs it.
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
@@ -240,8 +244,8 @@ pub(crate) fn execute(
     };
     let prepared = program
         .ok_or_else(|| "the program's own file could not be opened".to_owned())
-        .and_then(|program| Ok((program, waiting(task).map_err(text)?)));
-    let (program, waiting) = match prepared {
+        .and_then(|program| Ok((program, waiting(task)?)));
+    let (program, (waiting, argument)) = match prepared {
         Ok(prepared) => prepared,
         Err(reason) => {
             tell(&reason);
@@ -250,7 +254,7 @@ pub(crate) fn execute(
     };
     let execution = sys::Execution {
         program: program.as_fd(),
-        argument: ARGUMENT,
+        argument: &argument,
         kept: waiting.as_fd(),
         stderr: stderr.as_ref().map(AsFd::as_fd),
         parent,
@@ -259,22 +263,30 @@ pub(crate) fn execute(
     sys::start_execution(&execution, least, tell)
 }
 
-/// A socket in which the task waits for whoever gets it.
-fn waiting(task: Task) -> Result<OwnedFd, Error> {
-    let (mut here, there) = Frames::pair()?;
-    let frame = task.frame(Vec::new(), &here)?;
+/// A socket in which the task waits for whoever gets it, and the argument that goes with it.
+fn waiting(task: Task) -> Result<(OwnedFd, CString), String> {
+    let (mut here, there) = Frames::pair().map_err(text)?;
+    let frame = task.frame(Vec::new(), &here).map_err(text)?;
+    let argument = format!("{ARGUMENT}{}", frame.payload().len());
+    let argument = CString::new(argument).map_err(text)?;
     // A frame that has come to this process has room there.
-    if here.try_send(&frame)? { Ok(there.into()) } else { Err(Error::Deadline) }
+    match here.try_send(&frame) {
+        Ok(true) => Ok((there.into(), argument)),
+        Ok(false) => Err("there is no room for its task".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
-/// Whether this program was executed by [`execute`].
-pub(crate) fn executed() -> bool {
-    let first = std::env::args_os().next();
-    first.is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
+/// Whether this program was executed by [`execute`]: what a frame with its task may hold.
+pub(crate) fn executed() -> Option<Caps> {
+    let first = std::env::args_os().next()?;
+    let length = first.to_str()?.strip_prefix(ARGUMENT)?;
+    let caps = Caps::default();
+    Some(caps.inline(length.parse().unwrap_or(caps.inline).min(caps.inline)))
 }
 
 /// Goes on where [`execute`] has ended.
-pub(crate) fn resume(workers: &'static [Worker]) -> ! {
+pub(crate) fn resume(caps: Caps, workers: &'static [Worker]) -> ! {
     // A set-id program would do as a worker what its user asks it to.
     if sys::privileged_execution() {
         eprintln!("sandbox-spawn: a set-id program cannot be executed anew for a worker");
@@ -284,6 +296,7 @@ pub(crate) fn resume(workers: &'static [Worker]) -> ! {
         .map_err(text)
         .and_then(|socket| Frames::from_socket(socket).map_err(text))
         .and_then(|mut frames| {
+            frames.set_caps(caps).map_err(text)?;
             let frame = frames.try_receive().map_err(text)?.ok_or("nothing was sent")?;
             Task::read(frame, 0, &frames).map_err(text)
         });
