@@ -41,9 +41,12 @@ pub(super) struct Failed {
 
 impl Failed {
     /// With the error of the call that was made last.
-    #[cfg_attr(target_os = "freebsd", allow(dead_code))]
     pub(super) fn now(what: &'static str) -> Self {
-        Self { what, error: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
+        Self::of(what, &io::Error::last_os_error())
+    }
+
+    fn of(what: &'static str, error: &io::Error) -> Self {
+        Self { what, error: error.raw_os_error().unwrap_or(0) }
     }
 
     pub(super) fn words(self) -> String {
@@ -65,20 +68,17 @@ impl Execution<'_> {
     ///
     /// Signals are the program's to see to: what the parent ignores or blocks stays so until then.
     pub(super) fn replace(&self) -> Failed {
-        let failed = |what| {
-            move |error: io::Error| Failed { what, error: error.raw_os_error().unwrap_or(0) }
-        };
         if let Err(error) = leave_parent(self.parent, self.guarded) {
-            return failed("leaving the parent")(error);
+            return Failed::of("leaving the parent", &error);
         }
         if let Err(error) = self.arrange() {
-            return failed("its descriptors")(error);
+            return Failed::of("its descriptors", &error);
         }
         let arguments = [self.argument.as_ptr(), ptr::null()];
         let environment = [ptr::null()];
         // SAFETY: both lists end with a null, and the argument is a C string.
         unsafe { libc::fexecve(FILE, arguments.as_ptr(), environment.as_ptr()) };
-        failed("execve")(io::Error::last_os_error())
+        Failed::now("execve")
     }
 
     /// Only the standard streams and the one that is kept stay open for the program.
