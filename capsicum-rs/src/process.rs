@@ -77,6 +77,33 @@ impl ProcessDescriptor {
         Ok(Self { child, status: None })
     }
 
+    /// pidfd_open(2): the descriptor of a child that was started by other means, such as posix_spawn(3), and
+    /// that nothing has waited for yet. From here on nothing else may wait for it. The descriptor is at
+    /// `first` or above, where the limit of descriptors lets it.
+    ///
+    /// ```
+    /// use std::process::Command;
+    ///
+    /// use capsicum_rs::ProcessDescriptor;
+    ///
+    /// let child = Command::new("true").spawn()?;
+    /// match ProcessDescriptor::of_child(child.id(), 3) {
+    ///     Ok(mut child) => assert!(child.wait()?.success()),
+    ///     Err(error) => assert!(cfg!(target_os = "freebsd"), "{error}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`]: `ECHILD` or `ESRCH` for what is no child of this process; on Linux in capability
+    /// mode; and on FreeBSD always (`ENOTSUP`), where a process has a descriptor from its start or none.
+    /// The child is left as it was.
+    pub fn of_child(pid: u32, first: RawFd) -> Result<Self, Error> {
+        let child = sys::process::of_child(pid, first)?;
+        Ok(Self { child, status: None })
+    }
+
     /// pdgetpid(2): the process id, for messages; it names the process only until it is waited for.
     ///
     /// # Errors

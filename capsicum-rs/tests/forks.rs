@@ -20,13 +20,14 @@ type Outcome = Result<(), String>;
 type Test = (&'static str, fn() -> Outcome);
 
 fn main() -> ExitCode {
-    let tests: [Test; 6] = [
+    let tests: [Test; 7] = [
         ("a_copy_has_the_descriptors_below_and_no_others", others_are_left_out),
         ("what_the_caller_closes_next_the_copy_has", the_copy_is_apart),
         ("what_the_copy_closes_the_caller_has", the_caller_is_apart),
         ("a_copy_can_start_threads_and_processes", the_copy_is_a_process),
         ("a_copy_that_is_killed_is_seen_to_have_ended", the_copy_ends),
         ("copies_leave_no_descriptors_behind", nothing_is_left),
+        ("a_child_that_was_started_otherwise_gets_a_descriptor", a_child_is_taken_over),
     ];
     let (mut passed, mut failed) = (0, 0);
     for (name, test) in tests {
@@ -171,4 +172,35 @@ fn nothing_is_left() -> Outcome {
         status_of(|| 0)?;
     }
     ensure(open_numbers() == before, format!("{:?}, before {before:?}", open_numbers()))
+}
+
+fn a_child_is_taken_over() -> Outcome {
+    let before = open_numbers();
+    let sleeping = || std::process::Command::new("sleep").arg("100").spawn().map_err(text);
+    let mut child = sleeping()?;
+    match ProcessDescriptor::of_child(child.id(), FIRST) {
+        Ok(process) => {
+            ensure(process.as_raw_fd() >= FIRST, format!("it is at {}", process.as_raw_fd()))?;
+            ensure(process.pid().is_ok_and(|pid| pid == child.id()), "it has another number")?;
+            drop(process);
+            // Dropping it has killed the child, and waited for it.
+            ensure(child.try_wait().is_err(), "it is still there")?;
+            let again = ProcessDescriptor::of_child(child.id(), FIRST);
+            ensure(again.is_err(), "one that is gone has a descriptor")?;
+        }
+        // There only pdfork(2) makes descriptors of processes.
+        Err(error) if cfg!(target_os = "freebsd") => {
+            let unsupported = |error: &std::io::Error| error.raw_os_error() == Some(libc::ENOTSUP);
+            let source = std::error::Error::source(&error).and_then(|it| it.downcast_ref());
+            ensure(source.is_some_and(unsupported), text(&error))?;
+            child.kill().and_then(|()| child.wait()).map_err(text)?;
+        }
+        Err(error) => return Err(text(error)),
+    }
+    // The parent, the process itself, and numbers that are none.
+    for stranger in [std::os::unix::process::parent_id(), std::process::id(), 0, u32::MAX] {
+        let process = ProcessDescriptor::of_child(stranger, FIRST);
+        ensure(process.is_err(), format!("{stranger} is no child"))?;
+    }
+    ensure(open_numbers() == before, "descriptors were left behind")
 }

@@ -39,7 +39,7 @@ fn guard(
     let environment = task::environment(&variables).ok()?;
     let task = Task { settings, descriptors, environment };
     let mut worker = if task.settings.execute {
-        ProcessDescriptor::fork(|| start::execute(task, file.as_ref(), own)).ok()?
+        start::execute(task, file.as_ref(), own, 0).ok()?
     } else {
         ProcessDescriptor::fork(move || start::run(task, own, workers)).ok()?
     };

@@ -51,8 +51,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// [`Error::Init`]: there is more than one thread, it was called before, two workers have the same
 /// name, or the kernel refused something. Nothing has been started then.
 pub fn init(workers: &'static [Worker]) -> Result<(), Error> {
-    if start::executed() {
-        start::resume(workers);
+    if let Some(caps) = start::executed() {
+        start::resume(caps, workers);
     }
     for (place, worker) in workers.iter().enumerate() {
         if workers[..place].iter().any(|other| other.name() == worker.name()) {

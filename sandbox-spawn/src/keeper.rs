@@ -324,28 +324,35 @@ impl Keeper {
         let has_starter = task.settings.has_control;
         let (workers, keeper) = (self.workers, std::process::id());
         let file = self.file.as_ref();
-        let below = |fd: &OwnedFd| fd.as_raw_fd() < OTHERS;
-        // Where the keeper is a fork of the program as it is, that may rely on all that fork(2) does.
-        let apart = self.control.is_some() && task.descriptors.iter().chain(file).all(below);
-        let child: Box<dyn FnOnce() -> u8 + '_> = if task.settings.starts.is_some() && !has_starter
-        {
-            Box::new(move || graph::run(task, file, keeper, workers))
-        } else if task.settings.processes && !has_starter {
-            Box::new(move || guard::run(task, file, keeper, workers))
-        } else if task.settings.execute {
-            Box::new(move || start::execute(task, file, keeper))
+        let watched = task.settings.starts.is_some() || task.settings.processes;
+        let started = if task.settings.execute && (!watched || has_starter) {
+            start::execute(task, file, keeper, OTHERS)
         } else {
-            Box::new(move || start::run(task, keeper, workers))
+            let below = |fd: &OwnedFd| fd.as_raw_fd() < OTHERS;
+            // Where the keeper is a fork of the program as it is, that may rely on all that fork(2) does.
+            let apart = self.control.is_some() && task.descriptors.iter().chain(file).all(below);
+            let child: Box<dyn FnOnce() -> u8 + '_> = if has_starter || !watched {
+                Box::new(move || start::run(task, keeper, workers))
+            } else if task.settings.starts.is_some() {
+                Box::new(move || graph::run(task, file, keeper, workers))
+            } else {
+                Box::new(move || guard::run(task, file, keeper, workers))
+            };
+            let forked = if apart {
+                ProcessDescriptor::fork_below(OTHERS, child)
+            } else {
+                ProcessDescriptor::fork(child)
+            };
+            forked.map_err(|error| error.to_string())
         };
-        let forked = if apart {
-            ProcessDescriptor::fork_below(OTHERS, child)
-        } else {
-            ProcessDescriptor::fork(child)
-        };
-        match forked.and_then(|process| Ok((process.pid()?, process))) {
+        let numbered = started.and_then(|process| {
+            let pid = process.pid().map_err(|error| error.to_string())?;
+            Ok((pid, process))
+        });
+        match numbered {
             Ok((pid, process)) => self.keep(Kept { leash, process, pid, weight }),
-            Err(error) => {
-                failed(leash.as_mut(), &error);
+            Err(reason) => {
+                failed(leash.as_mut(), &reason);
                 None
             }
         }

@@ -94,7 +94,8 @@ impl Process {
         };
         self.end = Some(end);
         let keeper = self.keeper.take();
-        if end == End::Lost {
+        // Where the keeper has said that there is no process, it goes on.
+        if end == End::Lost && self.failed.is_none() {
             // Killed, and so perhaps is the other one.
             init::reap_zygote(if keeper.is_some() { Duration::ZERO } else { LINGER });
         }

@@ -1,9 +1,14 @@
 //! What happens in a worker's process before its function runs.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt::Display, os::fd::OwnedFd};
+use std::{
+    collections::BTreeMap,
+    ffi::CString,
+    fmt::Display,
+    os::fd::{AsFd, OwnedFd, RawFd},
+};
 
-use capsicum_channel::{Error, Frame, Frames};
-use capsicum_rs::{Containment, Limits, Rights, Sandbox};
+use capsicum_channel::{Caps, Error, Frame, Frames};
+use capsicum_rs::{Containment, Limits, ProcessDescriptor, Rights, Sandbox};
 
 use crate::{
     Inside, Outside, Resource, Worker, graph, sys,
@@ -14,11 +19,14 @@ use crate::{
 /// The exit status of a worker whose function was not run.
 pub(crate) const NOT_RUN: u8 = 126;
 
-/// The first number after the standard streams: the worker's socket, or that with its task.
-const FIRST: i32 = 3;
+/// The first number after the standard streams: the worker's socket.
+const FIRST: RawFd = 3;
 
-/// How a program that is executed anew knows that it is a worker.
-const ARGUMENT: &std::ffi::CStr = c"sandbox-spawn: a worker";
+/// How a program that is executed anew knows that it is a worker: the first argument begins so, and ends
+/// with how long its task is. Memory that is touched for the first time costs more than most of what is
+/// done with it, and a task is much shorter than what a frame may hold. There is no other argument, in
+/// which programs may look for something before they call `init`.
+const ARGUMENT: &str = "sandbox-spawn: a worker ";
 
 /// Becomes the worker of a task, in a fork of its keeper, and runs it.
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
@@ -213,72 +221,82 @@ pub(crate) fn words(error: &capsicum_rs::Error) -> String {
     words
 }
 
-/// Executes the program anew, in a fork of its keeper. Its task waits for it in a socket.
-pub(crate) fn execute(task: Task, program: Option<&OwnedFd>, keeper: u32) -> u8 {
-    let Some(Ok(report)) = task.descriptors.first().map(OwnedFd::try_clone) else { return NOT_RUN };
-    let (report, reason) = match replace(task, report, program, keeper) {
-        Ok(never) => match never {},
-        Err(failed) => failed,
-    };
-    if let Some(Ok(mut frames)) = report.map(Frames::from_socket) {
-        let _ = tell(&mut frames, &Err(reason));
-    }
-    NOT_RUN
-}
-
-/// Leaves the keeper behind and executes the program. Where that fails it gives back the socket, and
-/// says why.
-fn replace(
+/// Executes the program anew, in a child of this process, its keeper or guard. Its task waits for it in
+/// a socket. What fails is said on the worker's socket, and comes back. The child's descriptor is at
+/// `least` or above, where there is room.
+pub(crate) fn execute(
     mut task: Task,
-    report: OwnedFd,
     program: Option<&OwnedFd>,
-    keeper: u32,
-) -> Result<Infallible, (Option<OwnedFd>, String)> {
-    let Some(Ok(program)) = program.map(OwnedFd::try_clone) else {
-        return Err((Some(report), "the program's own file could not be opened".to_owned()));
-    };
+    parent: u32,
+    least: RawFd,
+) -> Result<ProcessDescriptor, String> {
+    let report = task.descriptors.first().map(OwnedFd::try_clone);
+    let report = report.ok_or("a task without a socket")?.map_err(text)?;
     task.settings.execute = false;
     let guarded = task.settings.guarded();
-    // Where the loader says what keeps it from going on.
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
     let stderr = stderr.and_then(|stderr| stderr.try_clone().ok());
-    let there = Frames::pair().and_then(|(mut here, there)| {
-        here.send(&task.frame(Vec::new(), &here)?, None)?;
-        Ok(there)
-    });
-    let there = match there {
-        Ok(there) => OwnedFd::from(there),
-        Err(error) => return Err((Some(report), text(error))),
+    let tell = |reason: &str| {
+        // There is room: it is the first frame. Nobody may be listening.
+        let frame = Frame::encode(task::READY, 0, &Err::<Level, _>(reason), Caps::default());
+        let mut frames = Frames::from_known_socket(report);
+        let _ = frame.and_then(|frame| frames.try_send(&frame));
     };
-    if let Err(error) = sys::leave_keeper(keeper, guarded) {
-        return Err((Some(report), text(error)));
-    }
-    // Only the socket that the task is in stays open for the program.
-    let kept = match sys::arrange(vec![there, program, report], FIRST, stderr) {
-        Ok(kept) => kept,
-        Err(error) => return Err((None, text(error))),
+    let prepared = program
+        .ok_or_else(|| "the program's own file could not be opened".to_owned())
+        .and_then(|program| Ok((program, waiting(task)?)));
+    let (program, (waiting, argument)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => {
+            tell(&reason);
+            return Err(reason);
+        }
     };
-    let error = sys::execute(&kept[1], &kept[0], ARGUMENT);
-    Err((kept.into_iter().nth(2), format!("execve: {error}")))
+    let execution = sys::Execution {
+        program: program.as_fd(),
+        argument: &argument,
+        kept: waiting.as_fd(),
+        stderr: stderr.as_ref().map(AsFd::as_fd),
+        parent,
+        guarded,
+    };
+    sys::start_execution(&execution, least, tell)
 }
 
-/// Whether this program was executed by [`execute`].
-pub(crate) fn executed() -> bool {
-    let first = std::env::args_os().next();
-    first.is_some_and(|first| first.as_encoded_bytes() == ARGUMENT.to_bytes())
+/// A socket in which the task waits for whoever gets it, and the argument that goes with it.
+fn waiting(task: Task) -> Result<(OwnedFd, CString), String> {
+    let (mut here, there) = Frames::pair().map_err(text)?;
+    let frame = task.frame(Vec::new(), &here).map_err(text)?;
+    let argument = format!("{ARGUMENT}{}", frame.payload().len());
+    let argument = CString::new(argument).map_err(text)?;
+    // A frame that has come to this process has room there.
+    match here.try_send(&frame) {
+        Ok(true) => Ok((there.into(), argument)),
+        Ok(false) => Err("there is no room for its task".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether this program was executed by [`execute`]: what a frame with its task may hold.
+pub(crate) fn executed() -> Option<Caps> {
+    let first = std::env::args_os().next()?;
+    let length = first.to_str()?.strip_prefix(ARGUMENT)?;
+    let caps = Caps::default();
+    Some(caps.inline(length.parse().unwrap_or(caps.inline).min(caps.inline)))
 }
 
 /// Goes on where [`execute`] has ended.
-pub(crate) fn resume(workers: &'static [Worker]) -> ! {
+pub(crate) fn resume(caps: Caps, workers: &'static [Worker]) -> ! {
     // A set-id program would do as a worker what its user asks it to.
     if sys::privileged_execution() {
         eprintln!("sandbox-spawn: a set-id program cannot be executed anew for a worker");
         sys::exit(NOT_RUN);
     }
-    let task = sys::inherited(FIRST)
+    let task = sys::inherited(sys::KEPT)
         .map_err(text)
         .and_then(|socket| Frames::from_socket(socket).map_err(text))
         .and_then(|mut frames| {
+            frames.set_caps(caps).map_err(text)?;
             let frame = frames.try_receive().map_err(text)?.ok_or("nothing was sent")?;
             Task::read(frame, 0, &frames).map_err(text)
         });

@@ -17,7 +17,25 @@ use libc::c_int;
 
 pub(crate) use events::Events;
 
-use super::posix::{check, no_cores, owned};
+use capsicum_rs::ProcessDescriptor;
+
+use super::{
+    execution::Execution,
+    posix::{check, no_cores, owned},
+};
+
+/// Starts it, in a copy of this process: its descriptor. What fails in the copy is told there, by `failed`.
+pub(crate) fn start_execution(
+    execution: &Execution<'_>,
+    _least: RawFd,
+    failed: impl FnOnce(&str),
+) -> Result<ProcessDescriptor, String> {
+    let copy = ProcessDescriptor::fork_below(execution.above(), move || {
+        failed(&execution.replace().words());
+        crate::start::NOT_RUN
+    });
+    copy.map_err(|error| error.to_string())
+}
 
 /// closefrom(2)
 #[allow(clippy::unnecessary_wraps, reason = "the other system's can fail")]

@@ -3,8 +3,10 @@
 mod confine;
 mod events;
 mod filter;
+mod start;
 
 pub(crate) use confine::confine;
+pub(crate) use start::start_execution;
 
 use std::{
     io,

@@ -1,7 +1,7 @@
 //! Calls that both systems have.
 
 use std::{
-    ffi::{CStr, OsStr},
+    ffi::OsStr,
     io,
     mem::MaybeUninit,
     os::{
@@ -65,7 +65,7 @@ pub(crate) fn wait_for(descriptors: &[RawFd]) -> Vec<bool> {
 }
 
 /// A copy of the descriptor at this number or above.
-fn copy_above(fd: RawFd, least: RawFd) -> io::Result<RawFd> {
+pub(super) fn copy_above(fd: RawFd, least: RawFd) -> io::Result<RawFd> {
     // SAFETY: the command takes an integer.
     check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })
 }
@@ -76,7 +76,7 @@ pub(crate) fn above(fd: OwnedFd, least: RawFd) -> OwnedFd {
 }
 
 /// dup2(2)
-fn copy_to(fd: RawFd, number: RawFd) -> io::Result<()> {
+pub(super) fn copy_to(fd: RawFd, number: RawFd) -> io::Result<()> {
     // SAFETY: dup2 takes no pointers. Who calls this owns the whole table of descriptors.
     check(unsafe { libc::dup2(fd, number) }).map(drop)
 }
@@ -211,14 +211,7 @@ pub(crate) fn end_like(status: ExitStatus) -> Option<u8> {
 /// program's limit of descriptors, and a session, unless it stays in that of its guard. From here on
 /// it ends with its parent.
 pub(crate) fn leave_keeper(parent: u32, guarded: bool) -> io::Result<()> {
-    die_with(parent)?;
-    // SAFETY: none takes a pointer.
-    unsafe {
-        // It leads its session already where it was executed anew.
-        if !guarded && libc::getsid(0) != libc::getpid() {
-            check(libc::setsid())?;
-        }
-    }
+    leave_parent(parent, guarded)?;
     for signal in 1..=LAST_SIGNAL {
         // A broken pipe stays an error, as in every Rust program.
         let action = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
@@ -231,6 +224,19 @@ pub(crate) fn leave_keeper(parent: u32, guarded: bool) -> io::Result<()> {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut())
     })?;
+    Ok(())
+}
+
+/// The same without the signals, by async-signal-safe calls only.
+pub(super) fn leave_parent(parent: u32, guarded: bool) -> io::Result<()> {
+    die_with(parent)?;
+    // SAFETY: none takes a pointer.
+    unsafe {
+        // It leads its session already where it was executed anew.
+        if !guarded && libc::getsid(0) != libc::getpid() {
+            check(libc::setsid())?;
+        }
+    }
     if let Some(before) = FILES.get() {
         let limit = files()?;
         set_files(libc::rlimit { rlim_cur: before.rlim_cur.min(limit.rlim_max), ..limit })?;
@@ -334,18 +340,4 @@ pub(super) fn no_cores() -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel reads the structure.
     check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) }).map(drop)
-}
-
-/// fexecve(3) with one argument and without environment, keeping one descriptor besides the
-/// standard streams: it returns only where that fails, and why.
-pub(crate) fn execute(program: &OwnedFd, keep: &OwnedFd, argument: &CStr) -> io::Error {
-    // SAFETY: the command takes an integer.
-    if let Err(error) = check(unsafe { libc::fcntl(keep.as_raw_fd(), libc::F_SETFD, 0) }) {
-        return error;
-    }
-    let arguments = [argument.as_ptr(), ptr::null()];
-    let environment = [ptr::null()];
-    // SAFETY: both lists end with a null, and the argument is a C string.
-    unsafe { libc::fexecve(program.as_raw_fd(), arguments.as_ptr(), environment.as_ptr()) };
-    io::Error::last_os_error()
 }

@@ -102,6 +102,7 @@ fn grants(setting: Setting) -> Result<(), String> {
     ensure!(facts.cores == (0, 0), "cores may have {:?}", facts.cores);
     ensure!(facts.session, "it leads no session");
     ensure!(facts.handled.is_empty(), "the signals {:?} are handled", facts.handled);
+    ensure!(facts.blocked.is_empty(), "the signals {:?} are blocked", facts.blocked);
     ensure!(facts.thread, "it cannot start a thread");
     let root = facts.user == 0;
     if cfg!(target_os = "linux") || !root {

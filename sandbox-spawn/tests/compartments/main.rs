@@ -5,6 +5,7 @@
 //! program again, under a deadline. `compartments [--list] [FILTER…]`. The last line is `N passed, N
 //! failed, N skipped`.
 
+mod anew;
 mod attacks;
 mod cases;
 mod channels;
@@ -45,6 +46,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(graphs::CASES)
         .chain(graph_ends::CASES)
         .chain(attacks::CASES)
+        .chain(anew::CASES)
 }
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     if let (Ok(case), Ok(level), Ok(start)) = (env::var(CASE), env::var(LEVEL), env::var(START)) {
         return one(&case, &level, &start);
     }
+    anew::look();
     if let Err(error) = sandbox_spawn::init(workers::WORKERS) {
         println!("init: {error}");
         return ExitCode::FAILURE;

@@ -34,23 +34,25 @@ pub(crate) struct Facts {
     pub(crate) thread: bool,
     /// Signals that are not at their default, but for SIGPIPE.
     pub(crate) handled: Vec<i32>,
+    /// Signals that are blocked.
+    pub(crate) blocked: Vec<i32>,
     pub(crate) more: More,
 }
 
 pub(crate) fn facts() -> Facts {
     // SAFETY: these take no pointers and always succeed.
-    let (user, group, session) =
-        unsafe { (libc::geteuid(), libc::getegid(), libc::getsid(0) == libc::getpid()) };
+    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
     let fork = fork_and_exit();
     Facts {
         user,
         group,
         cores: limit(libc::RLIMIT_CORE),
         file_size: limit(libc::RLIMIT_FSIZE).0,
-        session,
+        session: leads_session(),
         fork,
         thread: std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok()),
         handled: (1..=64).filter(|signal| handled(*signal)).collect(),
+        blocked: blocked(),
         more: system::more(fork != 0),
     }
 }
@@ -70,6 +72,21 @@ fn handled(signal: i32) -> bool {
             && action.sa_sigaction != libc::SIG_DFL
             && signal != libc::SIGPIPE
     }
+}
+
+fn blocked() -> Vec<i32> {
+    // SAFETY: zeros are a valid set, and the kernel writes one, of which sigismember reads.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut set);
+        (1..=64).filter(|signal| libc::sigismember(&raw const set, *signal) == 1).collect()
+    }
+}
+
+/// Whether the process leads a session of its own.
+pub(crate) fn leads_session() -> bool {
+    // SAFETY: these take no pointers.
+    unsafe { libc::getsid(0) == libc::getpid() }
 }
 
 pub(crate) fn errno() -> i32 {

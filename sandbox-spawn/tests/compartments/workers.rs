@@ -12,7 +12,7 @@ use capsicum_channel::Frame;
 use sandbox_spawn::{Inside, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::{channels, graph_ends, graphs, raw, setting::SECRET};
+use crate::{anew, channels, graph_ends, graphs, raw, setting::SECRET};
 
 pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("report", report),
@@ -73,6 +73,7 @@ pub(crate) const WORKERS: &[Worker] = &[
     }),
     Worker::new("clog", clog),
     Worker::new("orphans", orphans),
+    Worker::new("tells", anew::tells),
 ];
 
 /// What a worker finds.

@@ -46,9 +46,9 @@ pub(super) const STARTS: Part = Part {
          Its pool hands a call from thread to thread before it comes to the process.\n\n\
          The goals: from the zygote less than fork(2) and waitpid(2) of the program, executed anew at most\n\
          1.5 times posix_spawn(3), and of a thousand workers at most 300 KiB that are private to each, the\n\
-         start of all growing as a line. The second is not met: starting any program of this size by\n\
-         posix_spawn(3), and entering, takes about as much as that allows, and a worker is besides forked\n\
-         from the zygote and asked. *Private* is `Private_Clean` and `Private_Dirty` of\n\
+         start of all growing as a line. The second leaves little beyond starting any program\n\
+         of this size by posix_spawn(3), and entering: a worker starts from the zygote's memory, as by\n\
+         posix_spawn(3), and is besides asked. *Private* is `Private_Clean` and `Private_Dirty` of\n\
          /proc/PID/smaps_rollup, the median and the most of all workers. *Processor time* is that of the\n\
          program, the zygote and the worker together, which other processes do not lengthen.\n",
 };

@@ -51,6 +51,12 @@ pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Chi
     })
 }
 
+/// Only pdfork(2) makes descriptors of processes.
+pub(crate) fn of_child(pid: u32, _first: RawFd) -> Result<Child, Error> {
+    let error = io::Error::from_raw_os_error(libc::ENOTSUP);
+    Err(Error::system(format!("a descriptor of the child {pid}"), error))
+}
+
 /// pdfork(2): the descriptor of the copy, and `None` in the copy. Not `PD_DAEMON`: the copy ends
 /// with its descriptor.
 fn pdfork() -> io::Result<Option<OwnedFd>> {

@@ -107,6 +107,18 @@ pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Chi
     Ok(Child { pidfd: copies::moved_above(open_child(pid)?, first), pid: pid.cast_unsigned() })
 }
 
+/// The descriptor of a child that is there already.
+pub(crate) fn of_child(pid: u32, first: RawFd) -> Result<Child, Error> {
+    let no_child = || io::Error::from_raw_os_error(libc::ECHILD);
+    let number = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0);
+    let pidfd = number.ok_or_else(no_child).and_then(call::pidfd_open);
+    let pidfd = pidfd.map_err(|error| Error::system(format!("pidfd_open({pid})"), error))?;
+    // Whoever is no parent could not wait for it.
+    call::wait(pidfd.as_raw_fd(), libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+        .map_err(|error| Error::system(format!("waitid({pid})"), error))?;
+    Ok(Child { pidfd: copies::moved_above(pidfd, first), pid })
+}
+
 /// In the child.
 fn run(child: impl FnOnce() -> u8) -> ! {
     call::exit(catch_unwind(AssertUnwindSafe(child)).unwrap_or(PANICKED))
