@@ -19,7 +19,14 @@ const DEADLINE: Duration = Duration::from_secs(20);
 type Outcome = Result<(), String>;
 type Test = (&'static str, fn() -> Outcome);
 
+/// The argument with which this program waits for the end of its input.
+const WAITS: &str = "waits";
+
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|first| first == WAITS) {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        return ExitCode::SUCCESS;
+    }
     let tests: [Test; 7] = [
         ("a_copy_has_the_descriptors_below_and_no_others", others_are_left_out),
         ("what_the_caller_closes_next_the_copy_has", the_copy_is_apart),
@@ -176,8 +183,13 @@ fn nothing_is_left() -> Outcome {
 
 fn a_child_is_taken_over() -> Outcome {
     let before = open_numbers();
-    let sleeping = || std::process::Command::new("sleep").arg("100").spawn().map_err(text);
-    let mut child = sleeping()?;
+    // Not every system has a program that waits.
+    let program = std::env::current_exe().map_err(text)?;
+    let mut child = std::process::Command::new(program)
+        .arg(WAITS)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .map_err(text)?;
     match ProcessDescriptor::of_child(child.id(), FIRST) {
         Ok(process) => {
             ensure(process.as_raw_fd() >= FIRST, format!("it is at {}", process.as_raw_fd()))?;
@@ -202,5 +214,7 @@ fn a_child_is_taken_over() -> Outcome {
         let process = ProcessDescriptor::of_child(stranger, FIRST);
         ensure(process.is_err(), format!("{stranger} is no child"))?;
     }
+    // With the end of its input that is here.
+    drop(child);
     ensure(open_numbers() == before, "descriptors were left behind")
 }
