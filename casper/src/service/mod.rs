@@ -14,7 +14,7 @@ use crate::Failure;
 
 pub(crate) use control::{Control, Told};
 pub use limits::Limits;
-pub use process::{MOST_CONNECTIONS, MOST_OF_A_CLONE};
+pub use process::{MOST_BY_CLONES, MOST_CONNECTIONS, MOST_OF_A_CLONE};
 
 /// A service: what its process holds, and what connections to it are limited by.
 ///

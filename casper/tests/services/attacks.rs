@@ -32,6 +32,7 @@ use crate::{
 
 pub(crate) const CASES: &[Case] = &[
     case("attack_clones_of_a_clone_leave_seats_to_others", seats),
+    case("attack_clients_that_clone_together_leave_seats_to_who_opened_it", together),
     Case {
         lacks: another_user,
         ..case("attack_an_answer_whose_descriptor_cannot_be_sent_is_an_error", on_their_way)
@@ -81,6 +82,33 @@ fn seats(casper: &Casper) -> Outcome {
     held.truncate(1);
     let again = (1..most).map(|_| patient(|| held[0].another()));
     again.collect::<Result<Vec<_>, _>>().map(drop)
+}
+
+/// However many have a clone, and clone it as often as they can, whoever opened the service can give another channel to
+/// somebody.
+fn together(casper: &Casper) -> Outcome {
+    let service: Pwd = casper.open().map_err(text)?;
+    let given: Result<Vec<_>, _> = (0..8).map(|_| service.another()).collect();
+    let given = given.map_err(text)?;
+    let mut held = Vec::new();
+    for client in &given {
+        let refused = loop {
+            match client.another() {
+                Ok(another) => held.push(another),
+                Err(error) => break error,
+            }
+        };
+        ensure!(matches!(refused, Error::Busy { .. }), "{refused}");
+    }
+    ensure!(held.len() > 30, "only {} connections are held", held.len());
+    let mut others = Vec::new();
+    for number in 0..16 {
+        let other = service.another().map_err(|error| format!("after {number} others: {error}"))?;
+        other.ask().map_err(text)?;
+        others.push(other);
+    }
+    // Each of those who have a channel has it still.
+    given.iter().try_for_each(|given| given.ask().map_err(text))
 }
 
 /// The kernel counts the descriptors on their way for each user, and root may send any number.
