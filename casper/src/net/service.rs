@@ -101,9 +101,11 @@ impl Service for Serving {
 }
 
 /// What the one who is given a socket may do with it, where rights travel with descriptors: everything but
-/// to name an address.
+/// to name an address. By options one can be named too: packets take a source route (`IP_OPTIONS`,
+/// `IPV6_RTHDR`) to any address first. Linux's filter tells options apart.
 pub(crate) const STREAM: Rights = Rights::SOCK_CLIENT
     .difference(Rights::CONNECT)
+    .difference(Rights::SETSOCKOPT)
     .union(Rights::EVENT)
     .union(Rights::FCNTL)
     .union(Rights::FSTAT)

@@ -13,6 +13,8 @@ pub(crate) use sysctl::{
     write_mib_integer, write_sysctl, write_sysctl_integer,
 };
 
+use capsicum_rs::{Fcntls, Ioctls, Limits, Rights};
+
 /// Where syslogd listens: to root first, whom nobody can crowd out there.
 pub(crate) const LOGS: &[&str] = &["/var/run/logpriv", "/var/run/log"];
 
@@ -60,7 +62,24 @@ pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = false;
 /// A socket for a client, with these rights.
 pub(crate) fn handed(
     socket: std::os::fd::OwnedFd,
-    rights: capsicum_rs::Rights,
+    rights: Rights,
 ) -> capsicum_channel::Handle<std::os::fd::OwnedFd> {
-    capsicum_channel::Handle::limited(socket, rights)
+    capsicum_channel::Handle::limited(socket, of_a_socket(rights))
+}
+
+/// These rights, with the commands of fcntl(2) and the requests of ioctl(2) that are about the socket alone. By
+/// others it would signal processes (`F_SETOWN`, `FIOSETOWN`), or tell of the host's interfaces and rule them,
+/// where the client is root.
+fn of_a_socket(rights: Rights) -> Limits {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    let requests = [
+        libc::FIONBIO,
+        libc::FIONREAD,
+        libc::FIONWRITE,
+        libc::FIONSPACE,
+        libc::FIOCLEX,
+        libc::FIONCLEX,
+    ]
+    .map(|request| request as u32);
+    Limits::from(rights).fcntls(Fcntls::GETFL | Fcntls::SETFL).ioctls(Ioctls::only(requests))
 }

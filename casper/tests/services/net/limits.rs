@@ -1,7 +1,9 @@
 //! What a channel may connect to, bind to and do at all.
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
     thread,
     time::Instant,
 };
@@ -103,8 +105,11 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     talk(&client, &told.recv_timeout(LONG).map_err(text)?.map_err(text)?)?;
     accepting.join().map_err(|_| "it panicked")?;
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(text)?;
+    let own = UdpSocket::bind(local(0)).map_err(text)?;
+    led_elsewhere(&own).map_err(|error| format!("no source route: {error}"))?;
+    signals(&own).map_err(|error| format!("no signals: {error}"))?;
     // With less than the ceiling on a grant no socket could be sent, on Linux.
-    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME;
+    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME | Rights::FCNTL;
     capsicum_rs::Sandbox::new()
         .grant(&net, ceiling | casper::net::RIGHTS)
         .ceiling(ceiling)
@@ -113,6 +118,8 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     ensure!(TcpStream::connect(allowed).is_err(), "it is not confined");
     ensure!(UdpSocket::bind(local(0)).is_err(), "it is not confined");
     let client = net.connect_udp(allowed).map_err(text)?;
+    ensure!(led_elsewhere(&client).is_err(), "its packets go to another address first");
+    ensure!(signals(&client).is_err(), "it signals processes");
     ensure!(client.connect(other).is_err(), "a socket can be connected again");
     for socket in [SockRef::from(&client), SockRef::from(&net.bind_udp(local(0)).map_err(text)?)] {
         ensure!(socket.send_to(b"x", &other.into()).is_err(), "datagrams go anywhere");
@@ -129,6 +136,32 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     not_capable(net.limit(NetLimits::nothing().families(Families::V4).connect(other)), NAME)?;
     ensure!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
     Ok(())
+}
+
+/// A source route, by which packets go to an address that nobody allowed before they go to their own.
+fn led_elsewhere(socket: &UdpSocket) -> io::Result<()> {
+    // ip(4), ip(7): libc has neither.
+    const IP_OPTIONS: libc::c_int = if cfg!(target_os = "linux") { 4 } else { 1 };
+    // A loose one by 127.0.0.2, and what ends it.
+    let route: [u8; 12] = [131, 7, 4, 127, 0, 0, 2, 0, 0, 0, 0, 0];
+    // SAFETY: so many bytes are read.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            IP_OPTIONS,
+            route.as_ptr().cast(),
+            libc::socklen_t::try_from(route.len()).unwrap_or(0),
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Has a process be signalled when something comes.
+fn signals(socket: &UdpSocket) -> io::Result<()> {
+    // SAFETY: they take numbers.
+    let done = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Everything that any address and kind of socket comes to.

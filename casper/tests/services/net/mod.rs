@@ -157,7 +157,7 @@ fn server() -> Result<(TcpListener, SocketAddr), String> {
 fn talk(mut here: &TcpStream, mut there: &TcpStream) -> Outcome {
     here.write_all(b"hello").map_err(text)?;
     let mut heard = [0; 5];
-    there.set_read_timeout(Some(LONG)).map_err(text)?;
+    hostile::readable(&there)?;
     there.read_exact(&mut heard).map_err(text)?;
     ensure!(&heard == b"hello", "{heard:?}");
     Ok(())
