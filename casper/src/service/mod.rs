@@ -72,6 +72,11 @@ pub trait Service: Sized + Send + Sync + 'static {
 /// there); the others are what [`Frames`] needs.
 pub const CEILING: Rights = Frames::RIGHTS.union(Rights::CONNECT);
 
+/// Descriptors that a service's process may have, and that all processes of its user may have on their way where it
+/// is to send one, on Linux: its connections, what comes in their requests, what it opens for each, and what
+/// clients leave unread. It is one number, so that no service may have more on the way than another one bears.
+pub(crate) const DESCRIPTORS: u64 = 4096;
+
 /// The grants of a service's process.
 #[derive(Debug)]
 pub struct Grants<'a>(Granted<'a>);
@@ -109,6 +114,11 @@ pub struct Connection<S: Service> {
 impl<S: Service> Connection<S> {
     /// The service, which all connections share.
     pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// The same, to keep while the connection is changed.
+    pub(crate) fn shared(&self) -> &Arc<S> {
         &self.service
     }
 

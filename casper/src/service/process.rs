@@ -202,10 +202,11 @@ fn connect<S: Service>(
             }
             Asked::Control(control) => answer(&seat, &mut connection, control, turn),
         });
-        drop(connection);
         // Else a client that breaks off one connection after the other, and keeps the sockets, would
-        // have sent to it without end what it does not read.
+        // have sent to it without end what it does not read. What the connection remembers of that is
+        // there until then.
         unread.wait(0, || false);
+        drop(connection);
         drop(seat);
     });
     spawned.map(drop).map_err(Failure::system("pthread_create"))

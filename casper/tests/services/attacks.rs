@@ -123,24 +123,37 @@ fn another_user() -> Option<String> {
     })
 }
 
+/// Raises what this process may have to what it may be, on its way too: how many.
+fn as_many_as_it_may() -> Result<usize, String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one.
+    ensure!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0, "no limit");
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads it.
+    ensure!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0, "it stays");
+    usize::try_from(limit.rlim_max).map_err(text)
+}
+
 /// Sockets with more descriptors on their way than a service's process may have.
 fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
     const ONCE: usize = 64;
+    /// As many as a service may have at most.
+    const MOST: usize = 4096;
     let null = File::open("/dev/null").map_err(text)?;
     let mut way = Vec::new();
-    // A service may have 1024 descriptors, and `FileArgs` 4096.
-    for _ in 0..4200_usize.div_ceil(ONCE) {
+    let most = as_many_as_it_may()?.min(MOST);
+    for _ in 0..=most.div_ceil(ONCE) + 1 {
         let (mut one, other) = Frames::pair().map_err(text)?;
         let many: Result<Vec<OwnedFd>, _> =
             (0..ONCE).map(|_| null.try_clone().map(OwnedFd::from)).collect();
         let frame = Frame::new(1, 0, &[], many.map_err(text)?).map_err(text)?;
-        // This process may have as many as the host lets it: then there are enough for the smaller ones.
+        // Where that is less, the services have no more than it.
         if one.try_send(&frame).is_err() {
             break;
         }
         way.push((one, other));
     }
-    ensure!(way.len() > 1024 / ONCE, "only {} frames are on their way", way.len());
+    ensure!(way.len() > most / ONCE, "only {} frames are on their way", way.len());
     Ok(way)
 }
 
