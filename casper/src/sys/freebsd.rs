@@ -44,6 +44,9 @@ pub(super) unsafe fn more_of_entry(entry: super::Entry, passwd: &libc::passwd) -
 /// Whether entries of the user database have a class and times.
 pub(crate) const HAS_CLASSES: bool = true;
 
+/// The encrypted passwords of users, and every port.
+pub(super) const ROOT_IS_TOLD_MORE: bool = true;
+
 /// Every user has a number.
 pub(super) fn has_number(_user: u32) -> bool {
     true

@@ -33,6 +33,9 @@ pub(super) unsafe fn more_of_entry(entry: super::Entry, _passwd: &libc::passwd) 
 /// Whether entries of the user database have a class and times.
 pub(crate) const HAS_CLASSES: bool = false;
 
+/// Root has no capabilities there, and passwords are in another database than users.
+pub(super) const ROOT_IS_TOLD_MORE: bool = false;
+
 /// Whether this user has a number in the user namespace, as far as procfs can be asked: all have one in
 /// the first namespace.
 pub(super) fn has_number(user: u32) -> bool {
