@@ -4,8 +4,8 @@
 //! more than `RLIMIT_NOFILE` of them is `ETOOMANYREFS` for all of the user's processes. So an answer brings the
 //! end of a pipe along, which the client closes at once, and a connection on which it has not been closed
 //! is not answered any further. What all connections together may have been sent is bounded, by less than
-//! a process of the user may usually have on the way: of that each connection has a share for single files, and
-//! what comes along takes of the rest.
+//! a process of the user may usually have on the way: of that each connection has a small share, and what comes along
+//! takes of the rest, as do more answers without a receipt.
 
 use std::{
     io::{self, PipeReader},
@@ -26,12 +26,16 @@ use crate::{MOST_CONNECTIONS, sys};
 /// process may usually have 1024 on the way, and other services are the user's too.
 const MOST: u64 = 512;
 
+/// How many answers with one file go without a receipt beside those of the share, where there is room: each receipt
+/// is a pipe.
+const MORE_WITHOUT: u8 = 15;
+
 /// How much may have been sent that was not received.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     /// How many answers with one file each go without a receipt, on each connection.
-    without: u8,
-    /// How many files may still come along, on all of them.
+    without: usize,
+    /// How many files besides, on all of them.
     ahead: Arc<AtomicUsize>,
 }
 
@@ -41,13 +45,14 @@ impl Allowance {
     pub(super) fn of(descriptors: u64) -> Self {
         let most = descriptors.min(MOST);
         let share = most / MOST_CONNECTIONS as u64;
-        let without = u8::try_from((share / 2).saturating_sub(1)).unwrap_or(u8::MAX);
-        let shares = (u64::from(without) + 2) * MOST_CONNECTIONS as u64;
-        let ahead = usize::try_from(most.saturating_sub(shares)).unwrap_or(usize::MAX);
-        Self { without, ahead: Arc::new(AtomicUsize::new(ahead)) }
+        let without = (share / 4).saturating_sub(1);
+        let shares = (without + 2) * MOST_CONNECTIONS as u64;
+        let number = |number| usize::try_from(number).unwrap_or(0);
+        let ahead = AtomicUsize::new(number(most.saturating_sub(shares)));
+        Self { without: number(without), ahead: Arc::new(ahead) }
     }
 
-    /// Room for so many files to come along, or as many as there is room for.
+    /// Room for so many files, or as many as there is room for.
     pub(super) fn room(&self, most: u8) -> Room {
         let mut taken = 0;
         let most = usize::from(most.min(AHEAD));
@@ -59,7 +64,7 @@ impl Allowance {
     }
 }
 
-/// Room for files that come along, which is given back with it.
+/// Room for files beside the share of a connection, which is given back with it.
 #[derive(Debug)]
 pub(crate) struct Room {
     taken: usize,
@@ -89,8 +94,11 @@ impl Drop for Room {
 /// What a connection has sent. A clone has sent nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    pipe: Option<(PipeReader, Room)>,
-    without: u8,
+    /// The receipt that is still to come, and what it gives back.
+    pipe: Option<(PipeReader, [Option<Room>; 2])>,
+    without: usize,
+    /// For answers without a receipt.
+    more: Option<Room>,
 }
 
 impl Clone for Sent {
@@ -119,12 +127,19 @@ impl Sent {
         others: Room,
         allowed: &Allowance,
     ) -> io::Result<Option<OwnedFd>> {
-        if others.files() == 0 && self.without < allowed.without {
-            self.without += 1;
-            return Ok(None);
+        if others.files() == 0 {
+            let mut most = allowed.without;
+            if self.without >= most {
+                let more = self.more.get_or_insert_with(|| allowed.room(MORE_WITHOUT));
+                most += more.files();
+            }
+            if self.without < most {
+                self.without += 1;
+                return Ok(None);
+            }
         }
         let (reader, writer) = io::pipe()?;
-        self.pipe = Some((reader, others));
+        self.pipe = Some((reader, [Some(others), self.more.take()]));
         self.without = 0;
         Ok(Some(writer.into()))
     }
@@ -137,7 +152,7 @@ mod tests {
     #[test]
     fn what_was_not_received_is_waited_for() {
         let mut sent = Sent::default();
-        let allowed = Allowance { without: 3, ahead: Arc::new(AtomicUsize::new(2)) };
+        let allowed = Allowance { without: 2, ahead: Arc::new(AtomicUsize::new(1)) };
         for _ in 0..3 {
             assert!(sent.along(allowed.room(0), &allowed).unwrap().is_none());
             sent.wait().unwrap();
@@ -147,6 +162,7 @@ mod tests {
         assert!(!sys::hung_up(pipe.as_fd(), Duration::ZERO).unwrap());
         drop(receipt);
         assert!(sys::hung_up(pipe.as_fd(), Duration::ZERO).unwrap());
+        assert_eq!(allowed.room(1).files(), 0);
         sent.wait().unwrap();
         assert!(sent.along(allowed.room(1), &allowed).unwrap().is_some());
         assert!(sent.clone().pipe.is_none());
@@ -176,11 +192,11 @@ mod tests {
     fn all_connections_together_have_no_more_than_there_may_be() {
         for descriptors in [64, 256, 512, 1024, 4096, 1 << 40] {
             let Allowance { without, ahead } = Allowance::of(descriptors);
-            let shares = (u64::from(without) + 2) * MOST_CONNECTIONS as u64;
+            let shares = (without as u64 + 2) * MOST_CONNECTIONS as u64;
             let all = shares + ahead.load(Ordering::Relaxed) as u64;
             assert!(all <= descriptors.clamp(128, MOST), "{descriptors}: {all}");
         }
         let allowed = Allowance::of(4096);
-        assert!(allowed.without > 2 && allowed.room(AHEAD).files() == usize::from(AHEAD));
+        assert!(allowed.without > 0 && allowed.room(AHEAD).files() == usize::from(AHEAD));
     }
 }
