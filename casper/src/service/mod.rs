@@ -20,6 +20,10 @@ pub use process::{MOST_BY_CLONES, MOST_CONNECTIONS, MOST_OF_A_CLONE};
 ///
 /// What can be asked of it is a trait with the attribute [`service`](sandbox_spawn::service), which is
 /// implemented for [`Connection`] of it. See the [crate](crate#a-service-of-ones-own) for an example.
+///
+/// Answers that bring descriptors are for clients that receive them: on Linux those that wait to be received
+/// count against every process of the user, and what keeps a client of [`Net`](crate::Net) or
+/// [`FileArgs`](crate::FileArgs) to a few is theirs. Where clients are not trusted, answer with bytes.
 pub trait Service: Sized + Send + Sync + 'static {
     /// Its name, by which it is opened, and which is in every error.
     const NAME: &'static str;

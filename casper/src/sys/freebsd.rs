@@ -58,6 +58,10 @@ pub(crate) fn unread(_socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u3
     Ok(0)
 }
 
+/// Whether shutdown(2) of a listener frees a port that the system has chosen. What is handed to a client has no
+/// `SETSOCKOPT` besides.
+pub(crate) const SHUTDOWN_FREES_PORT: bool = false;
+
 /// Whether shutdown(2) ends a connect(2) that waits.
 #[cfg(test)]
 pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = false;

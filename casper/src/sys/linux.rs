@@ -77,6 +77,9 @@ pub(crate) fn unread(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u32
     if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(counts[SENT]) }
 }
 
+/// Whether shutdown(2) of a listener frees a port that the system has chosen.
+pub(crate) const SHUTDOWN_FREES_PORT: bool = true;
+
 /// Whether shutdown(2) ends a connect(2) that waits.
 #[cfg(test)]
 pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = true;

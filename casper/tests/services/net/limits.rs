@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket},
     os::fd::AsRawFd,
     thread,
     time::Instant,
@@ -135,6 +135,45 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     not_capable(net.connect(&socket, other), NAME)?;
     not_capable(net.limit(NetLimits::nothing().families(Families::V4).connect(other)), NAME)?;
     ensure!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
+    Ok(())
+}
+
+/// A listener of IPv6 is shut down, by which Linux takes back a port that was not stated, told to take IPv4 too, and
+/// listens again.
+pub(super) fn again(casper: &Casper) -> Outcome {
+    let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let takes_ipv4 = |listener: &SockRef<'_>| -> Result<bool, String> {
+        let _ = listener.shutdown(Shutdown::Both);
+        let _ = listener.set_only_v6(false);
+        listener.listen(1).map_err(text)?;
+        Ok(!listener.only_v6().map_err(text)?)
+    };
+    let net = open(casper)?;
+    net.limit(NetLimits::nothing().families(Families::V6).bind(Endpoint::ANY)).map_err(text)?;
+    if cfg!(target_os = "linux") {
+        let own = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)).map_err(text)?;
+        own.set_only_v6(true).map_err(text)?;
+        own.bind(&everywhere.into()).map_err(text)?;
+        own.listen(1).map_err(text)?;
+        ensure!(takes_ipv4(&SockRef::from(&own))?, "there is nothing to hold");
+    }
+    let rights = casper::RIGHTS | Rights::LISTEN | Rights::SHUTDOWN | Rights::GETSOCKNAME;
+    capsicum_rs::Sandbox::new()
+        .grant(&net, rights | casper::net::RIGHTS)
+        .ceiling(rights)
+        .enter()
+        .map_err(text)?;
+    for port in [0, 47_471] {
+        let listener = match net.bind_tcp((Ipv6Addr::UNSPECIFIED, port).into()) {
+            // Somebody else has it.
+            Err(error) if port != 0 && error.raw_os_error() == Some(libc::EADDRINUSE) => continue,
+            listener => listener.map_err(text)?,
+        };
+        let was = listener.local_addr().map_err(text)?;
+        if let Ok(takes) = takes_ipv4(&SockRef::from(&listener)) {
+            ensure!(!takes, "{was} takes IPv4, at {:?}", listener.local_addr());
+        }
+    }
     Ok(())
 }
 

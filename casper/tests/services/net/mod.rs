@@ -48,6 +48,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     common("net_works_in_capability_mode", limits::confined_to_modes),
     case("net_is_held_to_addresses_in_capability_mode", limits::confined),
+    case("net_makes_no_listener_that_is_made_another_one", limits::again),
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
     }),
