@@ -106,7 +106,9 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     accepting.join().map_err(|_| "it panicked")?;
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(text)?;
     let own = UdpSocket::bind(local(0)).map_err(text)?;
-    led_elsewhere(&own).map_err(|error| format!("no source route: {error}"))?;
+    if let Err(error) = led_elsewhere(&own) {
+        println!("    not tried: a source route: {error}");
+    }
     signals(&own).map_err(|error| format!("no signals: {error}"))?;
     // With less than the ceiling on a grant no socket could be sent, on Linux.
     let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME | Rights::FCNTL;
