@@ -85,8 +85,8 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// The process of the service serves as many connections as it may, of all or of those that
-    /// [descend from one clone](crate::MOST_OF_A_CLONE).
+    /// The process of the service serves as many connections as it may: of all, of those that
+    /// [descend from one clone](crate::MOST_OF_A_CLONE), or for a [clone to be cloned](crate::MOST_BY_CLONES).
     #[error("the service `{service}` has its {most} connections already")]
     Busy {
         /// The service.

@@ -37,7 +37,8 @@
 //! worker; its limits stay with it. Channels outlive the [`Casper`] that opened them.
 //!
 //! Give each process that is not trusted a service of its own: those who share one share its
-//! [64 connections](MOST_CONNECTIONS) (of which one clone and its clones have [16](MOST_OF_A_CLONE)), its memory and its processor time, and what one of them could do
+//! [64 connections](MOST_CONNECTIONS) (of which one clone and its clones have [16](MOST_OF_A_CLONE), and only the first connection is cloned
+//! beyond [48](MOST_BY_CLONES)), its memory and its processor time, and what one of them could do
 //! to the process by an error in its code (the C library's, say) it would have done to all.
 //!
 //! # The process of a service
@@ -180,7 +181,7 @@ pub use net::Net;
 pub use netdb::NetDb;
 pub use pwd::Pwd;
 pub use service::{
-    CEILING, Connection, Grants, Limits, MOST_CONNECTIONS, MOST_OF_A_CLONE, Service,
+    CEILING, Connection, Grants, Limits, MOST_BY_CLONES, MOST_CONNECTIONS, MOST_OF_A_CLONE, Service,
 };
 pub use sysctl::Sysctl;
 pub use syslog::Syslog;

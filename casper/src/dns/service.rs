@@ -46,6 +46,7 @@ impl Service for Serving {
     }
 
     fn start(_: &mut Grants<'_>) -> Result<Self, String> {
+        sys::refuse_root()?;
         Ok(Self)
     }
 }

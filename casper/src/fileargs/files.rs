@@ -28,7 +28,7 @@ bitflags::bitflags! {
         const EXCLUSIVE = 1 << 1;
         /// `O_TRUNC`
         const TRUNCATE = 1 << 2;
-        /// `O_APPEND`
+        /// `O_APPEND`, which whoever has the file takes off again by fcntl(2): no limit to what is written where.
         const APPEND = 1 << 3;
         /// `O_NOFOLLOW`: a symbolic link is an error.
         const NOFOLLOW = 1 << 4;

@@ -49,7 +49,8 @@ use crate::{
 /// - On Linux with Landlock ABI 5 a device that was opened takes no ioctl(2) of its driver's.
 /// - A directory is `EISDIR`, unless [`OpenFlags::DIRECTORIES`] says otherwise.
 ///
-/// With a file that is opened for reading, up to 31 regular files (fewer under a low `RLIMIT_NOFILE`) that follow in the list come along,
+/// With a file that is opened for reading, up to 31 regular files that follow in the list come along (fewer under a low `RLIMIT_NOFILE`, and while
+/// clients do not receive what they were sent),
 /// which are then opened without asking, once each. Such a file is what had the name then. It
 /// is read as it is: what is written to it meanwhile is seen; that another file has taken its name is not.
 /// [`uncached`](Self::uncached) asks each time.

@@ -13,11 +13,12 @@ use std::{
         },
     },
     path::Path,
+    sync::Arc,
 };
 
 use capsicum_channel::Handle;
 use capsicum_rs::{Limits, Rights};
-use sandbox_spawn::{Builder, Path as Within, Reach, Resource, service};
+use sandbox_spawn::{Builder, Path as Within, Reach, service};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,16 +27,12 @@ use super::{
 };
 use crate::{
     Failure, Service, ambient,
-    service::{Connection, Grants},
+    service::{Connection, DESCRIPTORS, Grants},
     sys,
 };
 
 /// Bytes of the paths that are opened ahead: an answer has at most 64 KiB.
 const AHEAD_BYTES: usize = 32 << 10;
-
-/// Descriptors that the process may have, and that it may have sent without their having been received:
-/// some dozens for each connection.
-const DESCRIPTORS: u64 = 4096;
 
 /// What a client asks.
 #[service]
@@ -83,9 +80,7 @@ impl Service for Serving {
         let files = files.checked()?;
         let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
         let list = files.write().map_err(failed("the list"))?;
-        let mut process = ambient::prove(process)?
-            .grant("list", list, Limits::ALL)
-            .rlimit(Resource::Descriptors, sys::descriptors_at_most(DESCRIPTORS));
+        let mut process = ambient::prove(process)?.grant("list", list, Limits::ALL);
         if files.relative() {
             let directory = OpenOptions::new()
                 .read(true)
@@ -109,7 +104,7 @@ impl Service for Serving {
         for (place, path) in files.paths.iter().enumerate() {
             places.entry(path.clone()).or_insert(place);
         }
-        let allowed = Allowance::share(sys::descriptors_at_most(DESCRIPTORS));
+        let allowed = Allowance::of(sys::descriptors_at_most(DESCRIPTORS));
         Ok(Self { files, places, allowed })
     }
 }
@@ -168,14 +163,11 @@ impl Connection<Serving> {
         }
     }
 
-    fn ahead(&self, place: usize, most: u8) -> Vec<(Vec<u8>, Handle<OwnedFd>)> {
+    fn ahead(&self, place: usize, most: usize) -> Vec<(Vec<u8>, Handle<OwnedFd>)> {
         let service = self.service();
-        if !service.files.idle() {
-            return Vec::new();
-        }
         let mut bytes = 0_usize;
         let next = service.files.paths.iter().enumerate().skip(place.saturating_add(1));
-        next.take(usize::from(most.min(service.allowed.ahead)))
+        next.take(most)
             // A path that is in the list twice was opened already.
             .filter(|(place, path)| service.places.get(*path) == Some(place))
             .filter(|(_, path)| self.limits().allows(path, Operations::OPEN))
@@ -204,11 +196,13 @@ impl Requests for Connection<Serving> {
         let place = self.place(&path, Operations::OPEN)?;
         self.session().wait().map_err(Failure::system("poll"))?;
         let (file, _) = self.service().open(&path).map_err(failed("open", &path))?;
-        let ahead = self.ahead(place, ahead);
-        let allowed = self.service().allowed;
-        let receipt = self.session().along(1 + ahead.len(), allowed);
+        let service = Arc::clone(self.shared());
+        let mut room = service.allowed.room(if service.files.idle() { ahead } else { 0 });
+        let ahead = self.ahead(place, room.files());
+        room.keep(ahead.len());
+        let receipt = self.session().along(room, &service.allowed);
         let receipt = receipt.map_err(Failure::system("pipe"))?;
-        let file = self.service().handle(file);
+        let file = service.handle(file);
         Ok(Opened { file, ahead, receipt: receipt.map(Handle::new) })
     }
 

@@ -50,6 +50,7 @@ impl Service for Serving {
     }
 
     fn start(_: &mut Grants<'_>) -> Result<Self, String> {
+        sys::refuse_root()?;
         Ok(Self)
     }
 }

@@ -46,10 +46,11 @@ impl Endpoint {
             && held(self.scope.as_ref(), other.scope.as_ref())
     }
 
-    /// What a lookup without a service leads to: any port.
-    pub(crate) fn found(address: SocketAddr) -> Self {
+    /// What a lookup leads to: without a service any port. One that was stated has a port, of which the C library
+    /// may make 0 (`*`, 65536): that is no other one.
+    pub(crate) fn found(address: SocketAddr, service: bool) -> Self {
         let endpoint = Self::from(address);
-        Self { port: endpoint.port.filter(|port| *port != 0), ..endpoint }
+        Self { port: endpoint.port.filter(|_| service), ..endpoint }
     }
 }
 

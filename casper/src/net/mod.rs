@@ -35,7 +35,9 @@ pub const RIGHTS: Rights = crate::RIGHTS.union(Rights::CONNECT);
 ///
 /// A socket that it returns has the rights of the receiver's ceiling on Linux. On FreeBSD it has those
 /// that clients and servers need, without naming an address: `SOCK_CLIENT` without `CONNECT`, besides
-/// `EVENT`, `FCNTL`, `FSTAT`, `IOCTL`, and `ACCEPT` where it listens. To receive one, a process in capability
+/// `EVENT`, `FCNTL` (`GETFL` and `SETFL`), `FSTAT`, `IOCTL` (`FIONBIO`, `FIONREAD` and their like), and `ACCEPT` where
+/// it listens; and without `SETSOCKOPT`: options are not told apart there, and some send packets to any
+/// address first. So a deadline is waited for by poll(2), and not set on the socket. To receive one, a process in capability
 /// mode needs [`casper::RIGHTS`](crate::RIGHTS) in its ceiling; to send one, [`RIGHTS`] on the channel.
 ///
 /// What a channel has resolved, for [`connect_resolved`](NetLimits::connect_resolved), is remembered in the

@@ -62,8 +62,9 @@ const MOST_RESOLVED: usize = 1024;
 pub(crate) struct Resolved(VecDeque<Endpoint>);
 
 impl Resolved {
-    fn add(&mut self, address: SocketAddr) {
-        let endpoint = Endpoint::found(address);
+    /// What was found, with a service that was stated or without one.
+    fn add(&mut self, address: SocketAddr, service: bool) {
+        let endpoint = Endpoint::found(address, service);
         if self.0.contains(&endpoint) {
             return;
         }
@@ -96,14 +97,17 @@ impl Service for Serving {
     }
 
     fn start(_: &mut Grants<'_>) -> Result<Self, String> {
+        sys::refuse_root()?;
         Ok(Self)
     }
 }
 
 /// What the one who is given a socket may do with it, where rights travel with descriptors: everything but
-/// to name an address.
+/// to name an address. By options one can be named too: packets take a source route (`IP_OPTIONS`,
+/// `IPV6_RTHDR`) to any address first. Linux's filter tells options apart.
 pub(crate) const STREAM: Rights = Rights::SOCK_CLIENT
     .difference(Rights::CONNECT)
+    .difference(Rights::SETSOCKOPT)
     .union(Rights::EVENT)
     .union(Rights::FCNTL)
     .union(Rights::FSTAT)
@@ -184,7 +188,7 @@ impl Requests for Connection<Serving> {
         let families = self.limits().allowed_families();
         let found = resolver::resolve(name, service, hints, families)?;
         for info in &found.addresses {
-            self.session().add(info.address);
+            self.session().add(info.address, service.is_some());
         }
         Ok(found)
     }
@@ -263,8 +267,8 @@ mod tests {
             SocketAddr::from(([10, 0, high, low], 80))
         };
         for last in 0..=MOST_RESOLVED {
-            resolved.add(address(last));
-            resolved.add(address(last));
+            resolved.add(address(last), true);
+            resolved.add(address(last), true);
         }
         assert_eq!(resolved.0.len(), MOST_RESOLVED);
         assert!(!resolved.has(address(0)) && resolved.has(address(1)));
@@ -274,8 +278,10 @@ mod tests {
     #[test]
     fn a_lookup_without_a_service_is_of_every_port() {
         let mut resolved = Resolved::default();
-        resolved.add("192.0.2.1:0".parse().unwrap());
-        resolved.add("192.0.2.2:80".parse().unwrap());
+        resolved.add("192.0.2.1:0".parse().unwrap(), false);
+        resolved.add("192.0.2.2:80".parse().unwrap(), true);
+        resolved.add("192.0.2.3:0".parse().unwrap(), true);
+        assert!(!resolved.has("192.0.2.3:25".parse().unwrap()));
         assert!(resolved.has("192.0.2.1:25".parse().unwrap()));
         assert!(resolved.has("[::ffff:192.0.2.1]:25".parse().unwrap()));
         assert!(resolved.has("192.0.2.2:80".parse().unwrap()));

@@ -11,7 +11,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use crate::Failure;
+use crate::{Failure, sys};
 
 /// How long connecting takes at most.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
@@ -58,10 +58,25 @@ pub(super) fn connected(
 
 /// A new socket that is bound, and listens if it is one of TCP. One of IPv6 is of that alone.
 pub(super) fn bound(transport: Transport, address: SocketAddr) -> io::Result<OwnedFd> {
-    let socket = to_bind(transport, address)?;
+    let mut socket = to_bind(transport, address)?;
     socket.bind(&address.into())?;
+    let any_port = address.port() == 0 && address.is_ipv6() && address.ip().is_unspecified();
+    if transport == Transport::Tcp && any_port && sys::SHUTDOWN_FREES_PORT {
+        socket = keeping(&socket)?;
+    }
     serve(&socket, transport)?;
     Ok(socket.into())
+}
+
+/// Another socket of TCP, bound to the port that this one was given, as one that was stated: Linux takes a port that was
+/// not stated back where a listener is shut down, and then who has it could have it take IPv4 too, and listen again.
+/// Until one of them listens both may be bound there.
+fn keeping(given: &Socket) -> io::Result<Socket> {
+    let address = given.local_addr()?;
+    let stated = address.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    let socket = to_bind(Transport::Tcp, stated)?;
+    socket.bind(&address)?;
+    Ok(socket)
 }
 
 /// A new socket to be bound to this.

@@ -15,13 +15,9 @@ use crate::{
     Channel, Error, Service,
     casper::{DEADLINE, Open, Opener},
     provider::Provider,
-    service::{self, CEILING},
+    service::{self, CEILING, DESCRIPTORS},
     sys,
 };
-
-/// Descriptors that a service's process may have, and that processes of its user may have on their way where it
-/// is to send one: its connections, what comes in their requests, and what it opens for each.
-const DESCRIPTORS: u64 = 1024;
 
 /// Bytes of data that it may have: frames of all connections, their threads' stacks, and some more.
 const DATA: u64 = 1 << 30;

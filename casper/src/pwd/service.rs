@@ -56,6 +56,7 @@ impl Service for Serving {
     }
 
     fn start(_: &mut Grants<'_>) -> Result<Self, String> {
+        sys::refuse_root()?;
         Ok(Self)
     }
 }

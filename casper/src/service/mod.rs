@@ -14,12 +14,16 @@ use crate::Failure;
 
 pub(crate) use control::{Control, Told};
 pub use limits::Limits;
-pub use process::{MOST_CONNECTIONS, MOST_OF_A_CLONE};
+pub use process::{MOST_BY_CLONES, MOST_CONNECTIONS, MOST_OF_A_CLONE};
 
 /// A service: what its process holds, and what connections to it are limited by.
 ///
 /// What can be asked of it is a trait with the attribute [`service`](sandbox_spawn::service), which is
 /// implemented for [`Connection`] of it. See the [crate](crate#a-service-of-ones-own) for an example.
+///
+/// Answers that bring descriptors are for clients that receive them: on Linux those that wait to be received
+/// count against every process of the user, and what keeps a client of [`Net`](crate::Net) or
+/// [`FileArgs`](crate::FileArgs) to a few is theirs. Where clients are not trusted, answer with bytes.
 pub trait Service: Sized + Send + Sync + 'static {
     /// Its name, by which it is opened, and which is in every error.
     const NAME: &'static str;
@@ -72,6 +76,11 @@ pub trait Service: Sized + Send + Sync + 'static {
 /// there); the others are what [`Frames`] needs.
 pub const CEILING: Rights = Frames::RIGHTS.union(Rights::CONNECT);
 
+/// Descriptors that a service's process may have, and that all processes of its user may have on their way where it
+/// is to send one, on Linux: its connections, what comes in their requests, what it opens for each, and what
+/// clients leave unread. It is one number, so that no service may have more on the way than another one bears.
+pub(crate) const DESCRIPTORS: u64 = 4096;
+
 /// The grants of a service's process.
 #[derive(Debug)]
 pub struct Grants<'a>(Granted<'a>);
@@ -109,6 +118,11 @@ pub struct Connection<S: Service> {
 impl<S: Service> Connection<S> {
     /// The service, which all connections share.
     pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// The same, to keep while the connection is changed.
+    pub(crate) fn shared(&self) -> &Arc<S> {
         &self.service
     }
 

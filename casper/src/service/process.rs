@@ -23,6 +23,10 @@ pub const MOST_CONNECTIONS: usize = 64;
 /// cannot take the seats of all others by cloning it.
 pub const MOST_OF_A_CLONE: usize = 16;
 
+/// Beyond how many none but the first connection is cloned: however many clones are cloned together, whoever opened the
+/// service has seats left to give away.
+pub const MOST_BY_CLONES: usize = 48;
+
 /// Bytes of the stack of a connection's thread: modules of the C library's name service use some.
 const STACK: usize = 1 << 20;
 
@@ -73,8 +77,9 @@ impl Seat {
     /// A seat for a clone of its connection, if there may be one.
     fn another(&self) -> Result<Self, Failure> {
         let mut seats = self.crowd.seats();
-        if seats.all >= MOST_CONNECTIONS {
-            return Err(Failure::Busy(MOST_CONNECTIONS));
+        let most = if self.lineage.is_some() { MOST_BY_CLONES } else { MOST_CONNECTIONS };
+        if seats.all >= most {
+            return Err(Failure::Busy(most));
         }
         let lineage = self.lineage.unwrap_or_else(|| {
             seats.next += 1;
@@ -197,10 +202,11 @@ fn connect<S: Service>(
             }
             Asked::Control(control) => answer(&seat, &mut connection, control, turn),
         });
-        drop(connection);
         // Else a client that breaks off one connection after the other, and keeps the sockets, would
-        // have sent to it without end what it does not read.
+        // have sent to it without end what it does not read. What the connection remembers of that is
+        // there until then.
         unread.wait(0, || false);
+        drop(connection);
         drop(seat);
     });
     spawned.map(drop).map_err(Failure::system("pthread_create"))

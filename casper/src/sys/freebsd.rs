@@ -13,6 +13,8 @@ pub(crate) use sysctl::{
     write_mib_integer, write_sysctl, write_sysctl_integer,
 };
 
+use capsicum_rs::{Fcntls, Ioctls, Limits, Rights};
+
 /// Where syslogd listens: to root first, whom nobody can crowd out there.
 pub(crate) const LOGS: &[&str] = &["/var/run/logpriv", "/var/run/log"];
 
@@ -42,6 +44,9 @@ pub(super) unsafe fn more_of_entry(entry: super::Entry, passwd: &libc::passwd) -
 /// Whether entries of the user database have a class and times.
 pub(crate) const HAS_CLASSES: bool = true;
 
+/// The encrypted passwords of users, and every port.
+pub(super) const ROOT_IS_TOLD_MORE: bool = true;
+
 /// Every user has a number.
 pub(super) fn has_number(_user: u32) -> bool {
     true
@@ -53,6 +58,10 @@ pub(crate) fn unread(_socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u3
     Ok(0)
 }
 
+/// Whether shutdown(2) of a listener frees a port that the system has chosen. What is handed to a client has no
+/// `SETSOCKOPT` besides.
+pub(crate) const SHUTDOWN_FREES_PORT: bool = false;
+
 /// Whether shutdown(2) ends a connect(2) that waits.
 #[cfg(test)]
 pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = false;
@@ -60,7 +69,24 @@ pub(crate) const SHUTDOWN_ENDS_CONNECT: bool = false;
 /// A socket for a client, with these rights.
 pub(crate) fn handed(
     socket: std::os::fd::OwnedFd,
-    rights: capsicum_rs::Rights,
+    rights: Rights,
 ) -> capsicum_channel::Handle<std::os::fd::OwnedFd> {
-    capsicum_channel::Handle::limited(socket, rights)
+    capsicum_channel::Handle::limited(socket, of_a_socket(rights))
+}
+
+/// These rights, with the commands of fcntl(2) and the requests of ioctl(2) that are about the socket alone. By
+/// others it would signal processes (`F_SETOWN`, `FIOSETOWN`), or tell of the host's interfaces and rule them,
+/// where the client is root.
+fn of_a_socket(rights: Rights) -> Limits {
+    #[allow(clippy::cast_possible_truncation, reason = "requests have 32 bits")]
+    let requests = [
+        libc::FIONBIO,
+        libc::FIONREAD,
+        libc::FIONWRITE,
+        libc::FIONSPACE,
+        libc::FIOCLEX,
+        libc::FIONCLEX,
+    ]
+    .map(|request| request as u32);
+    Limits::from(rights).fcntls(Fcntls::GETFL | Fcntls::SETFL).ioctls(Ioctls::only(requests))
 }

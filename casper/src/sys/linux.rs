@@ -33,6 +33,9 @@ pub(super) unsafe fn more_of_entry(entry: super::Entry, _passwd: &libc::passwd) 
 /// Whether entries of the user database have a class and times.
 pub(crate) const HAS_CLASSES: bool = false;
 
+/// Root has no capabilities there, and passwords are in another database than users.
+pub(super) const ROOT_IS_TOLD_MORE: bool = false;
+
 /// Whether this user has a number in the user namespace, as far as procfs can be asked: all have one in
 /// the first namespace.
 pub(super) fn has_number(user: u32) -> bool {
@@ -73,6 +76,9 @@ pub(crate) fn unread(socket: std::os::fd::BorrowedFd<'_>) -> std::io::Result<u32
     };
     if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(counts[SENT]) }
 }
+
+/// Whether shutdown(2) of a listener frees a port that the system has chosen.
+pub(crate) const SHUTDOWN_FREES_PORT: bool = true;
 
 /// Whether shutdown(2) ends a connect(2) that waits.
 #[cfg(test)]

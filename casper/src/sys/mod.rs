@@ -28,7 +28,7 @@ pub(crate) use netdb::{
     RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,
 };
 pub(crate) use passwd::{Entry, entries, entry_by_name, entry_by_uid};
-pub(crate) use posix::{LocalTime, as_ordinary_user, local_time, resolver_message};
+pub(crate) use posix::{LocalTime, as_ordinary_user, local_time, refuse_root, resolver_message};
 #[cfg(all(target_os = "freebsd", feature = "native"))]
 pub(crate) use resolver::RawAddress;
 pub(crate) use resolver::{RawAddresses, RawHints, Unresolved, getaddrinfo, getnameinfo};

@@ -30,6 +30,16 @@ pub(crate) fn as_ordinary_user(process: Builder) -> Builder {
     if root && super::has_number(NOBODY) { process.user(NOBODY, NOBODY) } else { process }
 }
 
+/// In such a process: that it is not root's, where root is told more than others. Code that was taken over, and can
+/// reach the zygote, describes processes as it likes.
+pub(crate) fn refuse_root() -> Result<(), String> {
+    // SAFETY: it always succeeds.
+    if super::ROOT_IS_TOLD_MORE && unsafe { libc::geteuid() } == 0 {
+        return Err("it is root, which it has to give up".to_owned());
+    }
+    Ok(())
+}
+
 /// A time of the year, as the clocks in the time zone of `TZ` show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalTime {

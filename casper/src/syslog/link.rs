@@ -12,10 +12,9 @@ use sandbox_spawn::call::{CallError, cancelled};
 use super::connector::{ConnectClient, Connected};
 use crate::Failure;
 
-/// How long the service waits for a connection, and for a syslogd that does not read.
+/// How long the service waits for a connection, and for a syslogd that does not read: not each line by itself, but all
+/// since the first one that found no room. Later ones wait once as long as the socket does.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of how many times that the socket gives up.
-const TIMES: u32 = 10;
 
 /// What lines are sent by. All connections of clients use the same.
 pub(super) struct Link {
@@ -32,7 +31,8 @@ struct State {
 
 #[derive(Debug)]
 enum Socket {
-    Datagram(UnixDatagram),
+    /// Since when there is no room, if there is none.
+    Datagram(UnixDatagram, Mutex<Option<Instant>>),
     /// Of which one line must be whole before the next.
     Stream(Mutex<UnixStream>),
 }
@@ -85,7 +85,7 @@ impl Link {
         let used = || Failure::invalid("the socket is in use");
         Ok(match self.connector.within(PATIENCE).connect().map_err(no_connector)? {
             Connected::Datagram(handle) => {
-                Socket::Datagram(handle.into_inner().map_err(|_| used())?.into())
+                Socket::Datagram(handle.into_inner().map_err(|_| used())?.into(), Mutex::default())
             }
             Connected::Stream(handle) => {
                 Socket::Stream(Mutex::new(handle.into_inner().map_err(|_| used())?.into()))
@@ -120,10 +120,6 @@ fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| gone.contains(&errno))
 }
 
-fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
-}
-
 fn no_connector(error: CallError<Failure>) -> Failure {
     match error {
         CallError::Remote { error, .. } => error,
@@ -140,16 +136,23 @@ fn no_connector(error: CallError<Failure>) -> Failure {
 impl Socket {
     fn send(&self, line: &str) -> io::Result<()> {
         match self {
-            Self::Datagram(socket) => {
-                for _ in 0..TIMES {
-                    match socket.send(line.as_bytes()) {
-                        Err(error) if is_full(&error) && !cancelled() => {}
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        result => return result.map(drop),
+            Self::Datagram(socket, full) => loop {
+                match socket.send(line.as_bytes()) {
+                    Ok(_) => {
+                        *lock(full) = None;
+                        return Ok(());
                     }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        let since = *lock(full).get_or_insert_with(Instant::now);
+                        if cancelled() || since.elapsed() >= PATIENCE {
+                            return Err(error);
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // `ENOBUFS` is FreeBSD's for no room, at once.
+                    Err(error) => return Err(error),
                 }
-                Err(io::Error::from_raw_os_error(libc::EAGAIN))
-            }
+            },
             Self::Stream(socket) => {
                 let mut socket = lock(socket);
                 if cancelled() {
@@ -188,5 +191,37 @@ fn write_within(socket: &mut UnixStream, mut bytes: &[u8]) -> io::Result<()> {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").field("state", &*lock(&self.state)).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_wait_for_the_same_second_and_not_each_for_its_own() {
+        let (here, there) = UnixDatagram::pair().unwrap();
+        here.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        let socket = Socket::Datagram(here, Mutex::default());
+        let since = || match &socket {
+            Socket::Datagram(_, full) => *lock(full),
+            Socket::Stream(_) => None,
+        };
+        let mut sent = 0;
+        while socket.send("x").is_ok() {
+            sent += 1;
+            assert!(sent < 100_000, "it takes everything");
+        }
+        if cfg!(target_os = "linux") {
+            let first = since().expect("no room");
+            assert!(first.elapsed() >= PATIENCE);
+            assert!(socket.send("y").is_err());
+            assert_eq!(since(), Some(first), "it waits anew");
+        }
+        for _ in 0..sent {
+            there.recv(&mut [0]).unwrap();
+        }
+        socket.send("z").unwrap();
+        assert_eq!(since(), None);
     }
 }

@@ -37,7 +37,8 @@ use crate::{Channel, Error, Open, Opener, provider::Provider};
 /// - Its time is that of the time zone that the program has when it opens the service.
 ///
 /// Where syslogd is started again, the service connects again. Where it does not read, a line is an error
-/// after about a second (`EAGAIN`), or at the [deadline](Self::within).
+/// after about a second (`EAGAIN`), or at the [deadline](Self::within); lines after that wait for a tenth of one each,
+/// until one is taken.
 ///
 /// The service needs two workers: itself, in capability mode, and a [`Connector`].
 ///

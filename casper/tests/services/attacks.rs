@@ -32,6 +32,7 @@ use crate::{
 
 pub(crate) const CASES: &[Case] = &[
     case("attack_clones_of_a_clone_leave_seats_to_others", seats),
+    case("attack_clients_that_clone_together_leave_seats_to_who_opened_it", together),
     Case {
         lacks: another_user,
         ..case("attack_an_answer_whose_descriptor_cannot_be_sent_is_an_error", on_their_way)
@@ -83,6 +84,33 @@ fn seats(casper: &Casper) -> Outcome {
     again.collect::<Result<Vec<_>, _>>().map(drop)
 }
 
+/// However many have a clone, and clone it as often as they can, whoever opened the service can give another channel to
+/// somebody.
+fn together(casper: &Casper) -> Outcome {
+    let service: Pwd = casper.open().map_err(text)?;
+    let given: Result<Vec<_>, _> = (0..8).map(|_| service.another()).collect();
+    let given = given.map_err(text)?;
+    let mut held = Vec::new();
+    for client in &given {
+        let refused = loop {
+            match client.another() {
+                Ok(another) => held.push(another),
+                Err(error) => break error,
+            }
+        };
+        ensure!(matches!(refused, Error::Busy { .. }), "{refused}");
+    }
+    ensure!(held.len() > 30, "only {} connections are held", held.len());
+    let mut others = Vec::new();
+    for number in 0..16 {
+        let other = service.another().map_err(|error| format!("after {number} others: {error}"))?;
+        other.ask().map_err(text)?;
+        others.push(other);
+    }
+    // Each of those who have a channel has it still.
+    given.iter().try_for_each(|given| given.ask().map_err(text))
+}
+
 /// The kernel counts the descriptors on their way for each user, and root may send any number.
 fn another_user() -> Option<String> {
     if !cfg!(target_os = "linux") {
@@ -95,24 +123,37 @@ fn another_user() -> Option<String> {
     })
 }
 
+/// Raises what this process may have to what it may be, on its way too: how many.
+fn as_many_as_it_may() -> Result<usize, String> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one.
+    ensure!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0, "no limit");
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads it.
+    ensure!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0, "it stays");
+    usize::try_from(limit.rlim_max).map_err(text)
+}
+
 /// Sockets with more descriptors on their way than a service's process may have.
 fn full_way() -> Result<Vec<(Frames, Frames)>, String> {
     const ONCE: usize = 64;
+    /// As many as a service may have at most.
+    const MOST: usize = 4096;
     let null = File::open("/dev/null").map_err(text)?;
     let mut way = Vec::new();
-    // A service may have 1024 descriptors, and `FileArgs` 4096.
-    for _ in 0..4200_usize.div_ceil(ONCE) {
+    let most = as_many_as_it_may()?.min(MOST);
+    for _ in 0..=most.div_ceil(ONCE) + 1 {
         let (mut one, other) = Frames::pair().map_err(text)?;
         let many: Result<Vec<OwnedFd>, _> =
             (0..ONCE).map(|_| null.try_clone().map(OwnedFd::from)).collect();
         let frame = Frame::new(1, 0, &[], many.map_err(text)?).map_err(text)?;
-        // This process may have as many as the host lets it: then there are enough for the smaller ones.
+        // Where that is less, the services have no more than it.
         if one.try_send(&frame).is_err() {
             break;
         }
         way.push((one, other));
     }
-    ensure!(way.len() > 1024 / ONCE, "only {} frames are on their way", way.len());
+    ensure!(way.len() > most / ONCE, "only {} frames are on their way", way.len());
     Ok(way)
 }
 

@@ -9,9 +9,10 @@ use std::{
 };
 
 use capsicum_channel::{Frame, Frames};
-use casper::{Casper, Error, Net, Pwd};
+use casper::{Casper, Error, Net, Pwd, Sysctl};
 
 use crate::{
+    fileargs::Args,
     harness::{Case, LONG, Outcome, Tested, case, ensure, text},
     hostile, net,
 };
@@ -20,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         lacks: hostile::unread_is_not_told,
         ..case("attack_sockets_that_nobody_receives_leave_others_theirs", not_received)
+    },
+    Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("attack_files_that_nobody_receives_leave_others_theirs", files_not_received)
     },
     Case {
         lacks: net::same_user,
@@ -39,6 +44,17 @@ fn unreceived(net: &Net) -> Result<(Frames, u64), Error> {
         Ok(()) => Ok((socket, ASKED.into())),
         Err(what) => Err(Error::Invalid { service: Net::NAME.to_owned(), what }),
     }
+}
+
+/// This process may have as many as most programs: what it sends is the user's too.
+fn few_descriptors() -> Outcome {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one.
+    ensure!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0, "no limit");
+    limit.rlim_cur = limit.rlim_cur.min(1024);
+    // SAFETY: the kernel reads it.
+    ensure!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0, "it stays");
+    Ok(())
 }
 
 /// Asks for a while, in which all that the others have sent is taken.
@@ -72,6 +88,47 @@ fn not_received(casper: &Casper) -> Outcome {
     // Those of other services are of the same user.
     let other: Pwd = casper.open().map_err(text)?;
     other.another().map_err(text)?.ask().map_err(text)
+}
+
+/// The same with files, and what comes along with them. The services that have the program's user are others than
+/// those of `nobody`.
+fn files_not_received(casper: &Casper) -> Outcome {
+    const ASKED: u32 = 40;
+    few_descriptors()?;
+    let files: Args = casper.open().map_err(text)?;
+    let ahead = |args: &Args| args.open_one();
+    let alone = |args: &Args| drop(args.ask());
+    let mut held = Vec::new();
+    for client in [&files; 3] {
+        let client = client.another().map_err(text)?;
+        loop {
+            match client.socket() {
+                Ok(mut socket) => {
+                    // Single ones first, of which some go without a receipt.
+                    hostile::ask_without_reading(&mut socket, alone, ASKED)?;
+                    held.push(socket);
+                }
+                Err(Error::Busy { .. }) => break,
+                Err(error) => return Err(text(error)),
+            }
+            match client.socket() {
+                Ok(mut socket) => {
+                    hostile::ask_without_reading(&mut socket, ahead, ASKED)?;
+                    held.push(socket);
+                }
+                Err(Error::Busy { .. }) => break,
+                Err(error) => return Err(text(error)),
+            }
+        }
+    }
+    ensure!(held.len() > 40, "only {} connections", held.len());
+    let until = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < until {
+        files.ask().map_err(|error| format!("no files for others: {error}"))?;
+        thread::sleep(Duration::from_millis(10));
+    }
+    let other: Sysctl = casper.open().map_err(text)?;
+    other.another().map_err(|error| format!("another service: {error}"))?.ask().map_err(text)
 }
 
 /// While a connection waits for its client to receive, requests that come meanwhile are taken, with whatever

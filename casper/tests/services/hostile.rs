@@ -239,7 +239,7 @@ pub(crate) fn request<T: Tested>(ask: fn(&T)) -> Result<(u16, Vec<u8>), String> 
 }
 
 /// Waits until there is something to read, and leaves it there.
-fn readable(socket: &Frames) -> Outcome {
+pub(crate) fn readable(socket: &impl AsFd) -> Outcome {
     let mut polled =
         libc::pollfd { fd: socket.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: it is one, and the kernel writes to it.

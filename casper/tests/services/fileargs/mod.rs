@@ -108,6 +108,13 @@ fn everywhere() -> Vec<String> {
     EVERYWHERE.iter().map(|&name| name.to_owned()).chain(more).collect()
 }
 
+impl Args {
+    /// One file, and what comes along.
+    pub(crate) fn open_one(&self) {
+        let _ = self.0.open(EVERYWHERE[0]);
+    }
+}
+
 impl Open for Args {
     type Setup = ();
     const WORKER: Worker = FileArgs::WORKER;

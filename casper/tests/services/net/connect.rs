@@ -11,7 +11,10 @@ use casper::{Casper, Error};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{errno, local, local6, open, server, talk};
-use crate::harness::{LONG, Outcome, Tested, ensure, text};
+use crate::{
+    harness::{Outcome, Tested, ensure, text},
+    hostile,
+};
 
 pub(super) fn works(casper: &Casper) -> Outcome {
     let net = open(casper)?;
@@ -25,7 +28,7 @@ pub(super) fn works(casper: &Casper) -> Outcome {
     let to = receiver.local_addr().map_err(text)?;
     let sender = net.connect_udp(to).map_err(text)?;
     sender.send(b"hello").map_err(text)?;
-    receiver.set_read_timeout(Some(LONG)).map_err(text)?;
+    hostile::readable(&receiver)?;
     let mut heard = [0; 9];
     let (length, from) = receiver.recv_from(&mut heard).map_err(text)?;
     ensure!(length == 5 && from == sender.local_addr().map_err(text)?, "{length} from {from}");

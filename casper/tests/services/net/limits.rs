@@ -1,7 +1,9 @@
 //! What a channel may connect to, bind to and do at all.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
     thread,
     time::Instant,
 };
@@ -103,8 +105,13 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     talk(&client, &told.recv_timeout(LONG).map_err(text)?.map_err(text)?)?;
     accepting.join().map_err(|_| "it panicked")?;
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(text)?;
+    let own = UdpSocket::bind(local(0)).map_err(text)?;
+    if let Err(error) = led_elsewhere(&own) {
+        println!("    not tried: a source route: {error}");
+    }
+    signals(&own).map_err(|error| format!("no signals: {error}"))?;
     // With less than the ceiling on a grant no socket could be sent, on Linux.
-    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME;
+    let ceiling = casper::RIGHTS | Rights::ACCEPT | Rights::GETSOCKNAME | Rights::FCNTL;
     capsicum_rs::Sandbox::new()
         .grant(&net, ceiling | casper::net::RIGHTS)
         .ceiling(ceiling)
@@ -113,6 +120,8 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     ensure!(TcpStream::connect(allowed).is_err(), "it is not confined");
     ensure!(UdpSocket::bind(local(0)).is_err(), "it is not confined");
     let client = net.connect_udp(allowed).map_err(text)?;
+    ensure!(led_elsewhere(&client).is_err(), "its packets go to another address first");
+    ensure!(signals(&client).is_err(), "it signals processes");
     ensure!(client.connect(other).is_err(), "a socket can be connected again");
     for socket in [SockRef::from(&client), SockRef::from(&net.bind_udp(local(0)).map_err(text)?)] {
         ensure!(socket.send_to(b"x", &other.into()).is_err(), "datagrams go anywhere");
@@ -129,6 +138,71 @@ pub(super) fn confined(casper: &Casper) -> Outcome {
     not_capable(net.limit(NetLimits::nothing().families(Families::V4).connect(other)), NAME)?;
     ensure!(started.elapsed() < LONG, "it took {:?}", started.elapsed());
     Ok(())
+}
+
+/// A listener of IPv6 is shut down, by which Linux takes back a port that was not stated, told to take IPv4 too, and
+/// listens again.
+pub(super) fn again(casper: &Casper) -> Outcome {
+    let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let takes_ipv4 = |listener: &SockRef<'_>| -> Result<bool, String> {
+        let _ = listener.shutdown(Shutdown::Both);
+        let _ = listener.set_only_v6(false);
+        listener.listen(1).map_err(text)?;
+        Ok(!listener.only_v6().map_err(text)?)
+    };
+    let net = open(casper)?;
+    net.limit(NetLimits::nothing().families(Families::V6).bind(Endpoint::ANY)).map_err(text)?;
+    if cfg!(target_os = "linux") {
+        let own = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP)).map_err(text)?;
+        own.set_only_v6(true).map_err(text)?;
+        own.bind(&everywhere.into()).map_err(text)?;
+        own.listen(1).map_err(text)?;
+        ensure!(takes_ipv4(&SockRef::from(&own))?, "there is nothing to hold");
+    }
+    let rights = casper::RIGHTS | Rights::LISTEN | Rights::SHUTDOWN | Rights::GETSOCKNAME;
+    capsicum_rs::Sandbox::new()
+        .grant(&net, rights | casper::net::RIGHTS)
+        .ceiling(rights)
+        .enter()
+        .map_err(text)?;
+    for port in [0, 47_471] {
+        let listener = match net.bind_tcp((Ipv6Addr::UNSPECIFIED, port).into()) {
+            // Somebody else has it.
+            Err(error) if port != 0 && error.raw_os_error() == Some(libc::EADDRINUSE) => continue,
+            listener => listener.map_err(text)?,
+        };
+        let was = listener.local_addr().map_err(text)?;
+        if let Ok(takes) = takes_ipv4(&SockRef::from(&listener)) {
+            ensure!(!takes, "{was} takes IPv4, at {:?}", listener.local_addr());
+        }
+    }
+    Ok(())
+}
+
+/// A source route, by which packets go to an address that nobody allowed before they go to their own.
+fn led_elsewhere(socket: &UdpSocket) -> io::Result<()> {
+    // ip(4), ip(7): libc has neither.
+    const IP_OPTIONS: libc::c_int = if cfg!(target_os = "linux") { 4 } else { 1 };
+    // A loose one by 127.0.0.2, and what ends it.
+    let route: [u8; 12] = [131, 7, 4, 127, 0, 0, 2, 0, 0, 0, 0, 0];
+    // SAFETY: so many bytes are read.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            IP_OPTIONS,
+            route.as_ptr().cast(),
+            libc::socklen_t::try_from(route.len()).unwrap_or(0),
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Has a process be signalled when something comes.
+fn signals(socket: &UdpSocket) -> io::Result<()> {
+    // SAFETY: they take numbers.
+    let done = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Everything that any address and kind of socket comes to.

@@ -40,6 +40,14 @@ pub(super) fn resolved(casper: &Casper) -> Outcome {
     net.limit(NetLimits::nothing().families(Families::V4)).map_err(text)?;
     not_capable(net.connect_tcp(allowed), NAME)?;
     not_capable(net.limit(limits()), NAME)?;
+    // A service that comes to no port is stated all the same: the C library takes `*` for none.
+    for service in ["0", "*", "65536"] {
+        let odd = open(casper)?;
+        odd.limit(limits().name2addr(Some("127.0.0.1"), Some(service))).map_err(text)?;
+        let hints = Hints::default().kind(Kind::Stream).flags(Flags::NUMERICHOST);
+        let _ = odd.getaddrinfo(Some("127.0.0.1"), Some(service), hints);
+        not_capable(odd.connect_tcp(other), NAME)?;
+    }
     // Without a service every port is.
     let any = open(casper)?;
     any.limit(limits().name2addr(Some("127.0.0.1"), None)).map_err(text)?;

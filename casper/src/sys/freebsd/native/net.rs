@@ -210,9 +210,11 @@ impl Shared<Channel, NetLimits> {
 
 /// A socket with the rights that one has which the portable service has made.
 fn held_to(socket: OwnedFd, rights: Rights) -> Result<OwnedFd, Error> {
-    capsicum_rs::limit(&socket, rights).map_err(|error| Error::Unanswered {
-        service: NAME.to_owned(),
-        reason: format!("the socket cannot be limited: {error}"),
+    capsicum_rs::limit(&socket, super::super::of_a_socket(rights)).map_err(|error| {
+        Error::Unanswered {
+            service: NAME.to_owned(),
+            reason: format!("the socket cannot be limited: {error}"),
+        }
     })?;
     Ok(socket)
 }
