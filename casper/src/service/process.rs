@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use capsicum_channel::{Error, Frames, Handle};
@@ -149,12 +149,24 @@ impl Unread {
         true
     }
 
-    /// Waits until there is room for a descriptor.
+    /// Waits until there is room for a descriptor, and not for ever: the client's own end may be among what it has
+    /// asked this with.
     pub(super) fn room(&self) -> Result<(), Failure> {
-        if self.wait(MOST_UNREAD, cancelled) {
+        const LONGEST: Duration = Duration::from_secs(30);
+        let until = Instant::now() + LONGEST;
+        if self.wait(MOST_UNREAD, || cancelled() || Instant::now() >= until) {
             return Ok(());
         }
         Err(Failure::system("send")(std::io::ErrorKind::BrokenPipe.into()))
+    }
+
+    /// Waits until all is read, or the other end is closed, when nothing is received any more. What has come
+    /// is closed: the other end may be among it.
+    fn end(&self) {
+        if let Some(socket) = self.0.as_ref().filter(|_| self.is_more_than(0)) {
+            sys::discard(socket.as_fd());
+        }
+        self.wait(0, || false);
     }
 }
 
@@ -205,7 +217,7 @@ fn connect<S: Service>(
         // Else a client that breaks off one connection after the other, and keeps the sockets, would
         // have sent to it without end what it does not read. What the connection remembers of that is
         // there until then.
-        unread.wait(0, || false);
+        unread.end();
         drop(connection);
         drop(seat);
     });

@@ -52,6 +52,22 @@ pub(crate) fn hung_up(pipe: BorrowedFd<'_>, within: Duration) -> io::Result<bool
     Ok(polled.revents & libc::POLLHUP != 0)
 }
 
+/// Throws away what has come on a socket of records that was shut down, with the descriptors in it: recv(2).
+pub(crate) fn discard(socket: BorrowedFd<'_>) {
+    /// More than the kernel keeps. A record of nothing looks as the end does, and may have descriptors.
+    const MOST: usize = 4096;
+    let mut byte = 0_u8;
+    for _ in 0..MOST {
+        // SAFETY: one byte is written, and there is no room for descriptors, which the kernel then closes.
+        let received = unsafe {
+            libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT)
+        };
+        if received < 0 {
+            return;
+        }
+    }
+}
+
 /// So many descriptors, or as many as the process may have at most: getrlimit(2).
 pub(crate) fn descriptors_at_most(most: u64) -> u64 {
     let mut limit = MaybeUninit::<libc::rlimit>::zeroed();

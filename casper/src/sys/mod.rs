@@ -22,7 +22,7 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
-pub(crate) use files::{descriptors_at_most, hung_up, memory, user, wait_again};
+pub(crate) use files::{descriptors_at_most, discard, hung_up, memory, user, wait_again};
 pub(crate) use group::{GroupEntry, group_by_gid, group_by_name, groups};
 pub(crate) use netdb::{
     RawProtocol, RawService, protocol_by_name, protocol_by_number, service_by_name, service_by_port,

@@ -3,13 +3,15 @@
 use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddr},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     thread,
     time::{Duration, Instant},
 };
 
 use capsicum_channel::{Frame, Frames};
-use casper::{Casper, Error, Net, Pwd, Sysctl};
+use casper::{Casper, Error, MOST_CONNECTIONS, Net, Pwd, Sysctl};
+
+use socket2::SockRef;
 
 use crate::{
     fileargs::Args,
@@ -25,6 +27,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         lacks: hostile::unread_is_not_told,
         ..case("attack_files_that_nobody_receives_leave_others_theirs", files_not_received)
+    },
+    Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("attack_a_client_that_leaves_its_own_end_behind_leaves_its_seat", left_behind)
     },
     Case {
         lacks: net::same_user,
@@ -154,4 +160,38 @@ fn waiting(casper: &Casper) -> Outcome {
     }
     goes_on(&net)?;
     net.try_clone().map_err(text)?.ask().map_err(text)
+}
+
+/// A client leaves answers unread, sends its own end of the connection after that, and is gone: the end is in the queue of
+/// the other end, which waits for it to be closed or read. Some break the connection off before, and some have so
+/// much answered that the service waits to send.
+fn left_behind(casper: &Casper) -> Outcome {
+    let service: Pwd = casper.open().map_err(text)?;
+    let (kind, payload) = hostile::request(|pwd: &Pwd| drop(pwd.ask()))?;
+    let deadline = || Some(Instant::now() + LONG);
+    for number in 0..MOST_CONNECTIONS - 1 {
+        let mut socket = service.socket().map_err(text)?;
+        let own = socket.as_fd().try_clone_to_owned().map_err(text)?;
+        let asked: u64 = if number % 2 == 0 { 1 } else { 380 };
+        for sequence in 0..asked {
+            let frame = Frame::new(kind, sequence, &payload, Vec::new()).map_err(text)?;
+            // A service that has closed the connection is right to.
+            let _ = socket.send(&frame, deadline());
+        }
+        hostile::readable(&socket)?;
+        if asked == 1 {
+            let frame = Frame::new(999, asked, &[], Vec::new()).map_err(text)?;
+            socket.send(&frame, deadline()).map_err(text)?;
+            let nothing = [std::io::IoSlice::new(&[])];
+            let _ = SockRef::from(&socket).send_vectored(&nothing);
+        }
+        let frame = Frame::new(kind, asked + 1, &payload, vec![own]).map_err(text)?;
+        let _ = socket.send(&frame, deadline());
+    }
+    let mut held = Vec::new();
+    for _ in 0..MOST_CONNECTIONS - 1 {
+        let another = hostile::patient(|| service.another());
+        held.push(another.map_err(|error| format!("{} seats are left: {error}", held.len()))?);
+    }
+    Ok(())
 }

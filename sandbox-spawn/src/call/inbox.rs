@@ -3,7 +3,10 @@
 //! A server reads ahead only while it answers: for credit, and to learn that a call was given up.
 //! What it keeps is bounded by what an honest client sends before it waits.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use capsicum_channel::{Error, Frame, Frames};
 use serde::Serialize;
@@ -12,6 +15,9 @@ use super::wire;
 
 /// The calls that may wait, the end of each, and credit.
 const MOST_AT_ONCE: usize = 2 * wire::IN_FLIGHT + wire::WINDOW as usize;
+
+/// How long sending waits before it looks again at what has come.
+const SLICE: Duration = Duration::from_secs(1);
 
 /// The call that is being answered.
 #[derive(Debug, Default)]
@@ -199,7 +205,18 @@ impl Inbox {
             wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
             _ => self.current.answered = true,
         }
-        self.frames.send(frame, None)
+        if self.frames.try_send(frame)? {
+            return Ok(());
+        }
+        // A client that does not read is waited for, and what it sends meanwhile is taken: its own end may be among it,
+        // which then nobody else would ever close.
+        loop {
+            self.drain()?;
+            match self.frames.send(frame, Some(Instant::now() + SLICE)) {
+                Err(Error::Deadline) => {}
+                sent => return sent,
+            }
+        }
     }
 
     /// Sends a part of the answer that says nothing but its kind.
