@@ -12,6 +12,7 @@ use capsicum_channel::{Error, Frame, Frames};
 use serde::Serialize;
 
 use super::wire;
+use crate::sys;
 
 /// The calls that may wait, the end of each, and credit.
 const MOST_AT_ONCE: usize = 2 * wire::IN_FLIGHT + wire::WINDOW as usize;
@@ -204,6 +205,9 @@ impl Inbox {
             }
             wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
             _ => self.current.answered = true,
+        }
+        if !sys::SENDS_WHOLE {
+            return self.frames.send(frame, None);
         }
         if self.frames.try_send(frame)? {
             return Ok(());
