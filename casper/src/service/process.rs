@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -115,7 +118,11 @@ impl Drop for Seat {
 /// How much of what a connection was answered its client has not read: descriptors among it count against
 /// all that the user of the process sends, on Linux, whether anybody is at the other end or not.
 #[derive(Debug, Default)]
-pub(super) struct Unread(Option<OwnedFd>);
+pub(super) struct Unread {
+    socket: Option<OwnedFd>,
+    /// Whether it was waited for in vain, since it was last read.
+    in_vain: AtomicBool,
+}
 
 /// Bytes of answers that may wait to be read, in the kernel's memory, before a descriptor is sent: two or three
 /// small answers. Those of all connections together must be fewer than any service may have on their way, and the
@@ -126,13 +133,14 @@ impl Unread {
     /// Of this connection. A service in capability mode sends nothing but clones, which have seats.
     fn of<S: Service>(frames: &Frames) -> Result<Self, Failure> {
         let socket = S::REACH.map(|_| frames.as_fd().try_clone_to_owned()).transpose();
-        socket.map(Self).map_err(Failure::system("dup"))
+        let unread = socket.map(|socket| Self { socket, in_vain: AtomicBool::new(false) });
+        unread.map_err(Failure::system("dup"))
     }
 
     fn is_more_than(&self, most: u32) -> bool {
         // Of one that cannot be asked nothing is known.
         let unread = |socket: &OwnedFd| sys::unread(socket.as_fd()).is_ok_and(|bytes| bytes > most);
-        self.0.as_ref().is_some_and(unread)
+        self.socket.as_ref().is_some_and(unread)
     }
 
     /// Waits until it is no more than this, or it is not to be waited for any longer, which is false.
@@ -149,12 +157,15 @@ impl Unread {
         true
     }
 
-    /// Waits until there is room for a descriptor, and not for ever: the client's own end may be among what it has
-    /// asked this with.
+    /// Waits until there is room for a descriptor, and not for ever: nobody may be there any more, and the client's
+    /// own end in a request that waits.
     pub(super) fn room(&self) -> Result<(), Failure> {
-        const LONGEST: Duration = Duration::from_secs(30);
+        const LONGEST: Duration = Duration::from_secs(5);
         let until = Instant::now() + LONGEST;
-        if self.wait(MOST_UNREAD, || cancelled() || Instant::now() >= until) {
+        let in_vain = || self.in_vain.load(Ordering::Relaxed) || Instant::now() >= until;
+        let read = self.wait(MOST_UNREAD, || cancelled() || in_vain());
+        self.in_vain.store(!read, Ordering::Relaxed);
+        if read {
             return Ok(());
         }
         Err(Failure::system("send")(std::io::ErrorKind::BrokenPipe.into()))
@@ -163,7 +174,7 @@ impl Unread {
     /// Waits until all is read, or the other end is closed, when nothing is received any more. What has come
     /// is closed: the other end may be among it.
     fn end(&self) {
-        if let Some(socket) = self.0.as_ref().filter(|_| self.is_more_than(0)) {
+        if let Some(socket) = self.socket.as_ref().filter(|_| self.is_more_than(0)) {
             sys::discard(socket.as_fd());
         }
         self.wait(0, || false);

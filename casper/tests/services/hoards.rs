@@ -33,6 +33,10 @@ pub(crate) const CASES: &[Case] = &[
         ..case("attack_a_client_that_leaves_its_own_end_behind_leaves_its_seat", left_behind)
     },
     Case {
+        lacks: hostile::unread_is_not_told,
+        ..case("attack_a_client_that_asks_with_its_own_end_leaves_its_seat", asked_with)
+    },
+    Case {
         lacks: net::same_user,
         ..case("attack_descriptors_in_requests_that_wait_leave_others_theirs", waiting)
     },
@@ -191,6 +195,24 @@ fn left_behind(casper: &Casper) -> Outcome {
     let mut held = Vec::new();
     for _ in 0..MOST_CONNECTIONS - 1 {
         let another = hostile::patient(|| service.another());
+        held.push(another.map_err(|error| format!("{} seats are left: {error}", held.len()))?);
+    }
+    Ok(())
+}
+
+/// The same where requests bring descriptors: the end is in one that waits.
+fn asked_with(casper: &Casper) -> Outcome {
+    let net: Net = casper.open().map_err(text)?;
+    let deadline = || Some(Instant::now() + LONG);
+    for _ in 0..MOST_CONNECTIONS - 1 {
+        let (mut socket, next) = unreceived(&net).map_err(text)?;
+        let own = socket.as_fd().try_clone_to_owned().map_err(text)?;
+        let frame = Frame::new(1, next, &[2, 0], vec![own]).map_err(text)?;
+        socket.send(&frame, deadline()).map_err(text)?;
+    }
+    let mut held = Vec::new();
+    for _ in 0..MOST_CONNECTIONS - 1 {
+        let another = hostile::patient(|| net.another());
         held.push(another.map_err(|error| format!("{} seats are left: {error}", held.len()))?);
     }
     Ok(())
