@@ -121,8 +121,8 @@ fn too_large(error: Error, size: usize, most: usize) -> Error {
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
     pub(crate) caps: Caps,
+    /// What has come of it.
     buffer: Vec<u8>,
-    filled: usize,
     descriptors: Vec<Option<OwnedFd>>,
     waiting: Waiting,
 }
@@ -138,16 +138,18 @@ impl Incoming {
         match self.whole(socket, until) {
             Ok(None) => Ok(None),
             Ok(Some(header)) => {
-                let payload = &self.buffer[header::LENGTH..self.filled];
-                self.filled = 0;
-                let made = make(header, payload, &mut self.descriptors);
+                // Out of the way of the next frame, should `make` panic.
+                let mut buffer = std::mem::take(&mut self.buffer);
+                let made = make(header, &buffer[header::LENGTH..], &mut self.descriptors);
                 self.descriptors.clear();
+                buffer.clear();
+                self.buffer = buffer;
                 Ok(Some(made))
             }
             Err(error) => {
                 if error.is_fatal() {
                     self.descriptors.clear();
-                    self.filled = 0;
+                    self.buffer.clear();
                     socket.kill();
                 }
                 Err(error)
@@ -158,19 +160,19 @@ impl Incoming {
     /// Receives until the frame is whole.
     fn whole(&mut self, socket: &Socket, until: Until) -> Result<Option<Header>, Error> {
         let room = header::LENGTH.saturating_add(self.caps.inline);
-        if self.buffer.len() < room {
-            self.buffer.resize(room, 0);
+        if self.buffer.capacity() < room {
+            self.buffer.reserve_exact(room - self.buffer.len());
         }
         let most = self.caps.descriptors;
         loop {
-            let Self { buffer, filled, descriptors, waiting, .. } = self;
+            let Self { buffer, descriptors, waiting, .. } = self;
             // Caps that were lowered may have less room than a part of a frame has taken.
-            let free = buffer.get_mut(*filled..room).filter(|free| !free.is_empty());
+            let free = room.checked_sub(buffer.len()).filter(|free| *free > 0);
             let free =
                 free.ok_or_else(|| Error::protocol("a frame that is larger than the cap"))?;
             let before = descriptors.len();
             let part = socket.call(Direction::Receive, until, waiting, |fd, wait| {
-                sys::receive(fd, free, most, descriptors, wait)
+                sys::receive(fd, buffer, free, most, descriptors, wait)
             })?;
             let Some(part) = part else { return Ok(None) };
             if let Some(header) = self.advance(part, self.descriptors.len() - before)? {
@@ -183,7 +185,7 @@ impl Incoming {
     /// itself is true.
     fn advance(&mut self, part: Received, brought: usize) -> Result<Option<Header>, Error> {
         let Received { bytes, ends, truncated, foreign } = part;
-        let (first, brought) = (self.filled == 0, brought > 0);
+        let (first, brought) = (self.buffer.len() == bytes, brought > 0);
         if foreign {
             return Err(Error::protocol("something else than descriptors came with a frame"));
         }
@@ -201,20 +203,20 @@ impl Incoming {
                 Error::Closed
             });
         }
-        self.filled += bytes;
-        let header = Header::read(&self.buffer[..self.filled]);
+        let filled = self.buffer.len();
+        let header = Header::read(&self.buffer);
         let whole = header.map(|header| {
             usize::try_from(header.length).unwrap_or(usize::MAX).saturating_add(header::LENGTH)
         });
         match (header, whole) {
-            (Some(header), Some(whole)) if ends && whole == self.filled => {
+            (Some(header), Some(whole)) if ends && whole == filled => {
                 if usize::from(header.descriptors) == self.descriptors.len() {
                     return Ok(Some(header));
                 }
                 Err(Error::protocol("not as many descriptors as the frame says"))
             }
-            (_, whole) if !ends && whole.is_none_or(|whole| whole > self.filled) => {
-                if self.filled < header::LENGTH.saturating_add(self.caps.inline) {
+            (_, whole) if !ends && whole.is_none_or(|whole| whole > filled) => {
+                if filled < header::LENGTH.saturating_add(self.caps.inline) {
                     return Ok(None);
                 }
                 Err(Error::protocol("a frame that is larger than the cap"))

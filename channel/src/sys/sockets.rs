@@ -21,7 +21,7 @@ const _: () =
 /// What one call has received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
-    /// How many bytes are in the buffer.
+    /// How many bytes were added to the buffer.
     pub(crate) bytes: usize,
     /// The record ends here. On FreeBSD 15 the next call may bring more of it.
     pub(crate) ends: bool,
@@ -94,30 +94,35 @@ pub(crate) fn send<D: AsFd>(
     transferred(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
-/// Receives a record, or a part of one, with at most so many descriptors, each close-on-exec, which
-/// are added to those that are there.
+/// Receives a record, or a part of one, with at most so many descriptors, each close-on-exec. Both are
+/// added to what is there: to the buffer so many bytes, if it has the capacity, of which nothing is
+/// touched that is not received.
 pub(crate) fn receive(
     fd: BorrowedFd<'_>,
-    buffer: &mut [u8],
+    buffer: &mut Vec<u8>,
+    room: usize,
     most: usize,
     descriptors: &mut Vec<Option<OwnedFd>>,
     wait: bool,
 ) -> io::Result<Received> {
     if most == 0 && RECORDS_ARE_WHOLE {
-        return receive_bytes(fd, buffer, wait);
+        return receive_bytes(fd, buffer, room, wait);
     }
+    let free = free(buffer, room);
     let mut control = [MaybeUninit::<u64>::uninit(); CONTROL];
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut part = libc::iovec { iov_base: free.as_mut_ptr().cast(), iov_len: free.len() };
     // SAFETY: zeros are a valid msghdr: no address, no parts, no control data.
     let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    let room = control_lengths(most).0.min(size_of_val(&control));
-    message.msg_controllen = control_length(room);
+    let length = control_lengths(most).0.min(size_of_val(&control));
+    message.msg_controllen = control_length(length);
     let flags = libc::MSG_CMSG_CLOEXEC | flag(wait);
     // SAFETY: the kernel writes no more into either buffer than their lengths, which it is told.
     let bytes = transferred(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
+    // SAFETY: the kernel has written so many of the free bytes, which follow those that are there.
+    unsafe { buffer.set_len(buffer.len() + bytes) };
     // Whatever has come is owned before anything else is looked at.
     let foreign = take(&message, descriptors);
     Ok(Received {
@@ -128,17 +133,31 @@ pub(crate) fn receive(
     })
 }
 
+fn free(buffer: &mut Vec<u8>, room: usize) -> &mut [MaybeUninit<u8>] {
+    let free = buffer.spare_capacity_mut();
+    let room = room.min(free.len());
+    &mut free[..room]
+}
+
 /// Receives a record, without its descriptors: the kernel closes them, and this process never has
 /// them. recv(2) takes less time than recvmsg(2).
-fn receive_bytes(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
+fn receive_bytes(
+    fd: BorrowedFd<'_>,
+    buffer: &mut Vec<u8>,
+    room: usize,
+    wait: bool,
+) -> io::Result<Received> {
     // Then the result is how long the record was.
     let flags = libc::MSG_TRUNC | flag(wait);
-    // SAFETY: the kernel writes no more than the buffer's length, which it is told.
+    let free = free(buffer, room);
+    // SAFETY: the kernel writes no more than there is room for, which it is told.
     let length = transferred(unsafe {
-        libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags)
+        libc::recv(fd.as_raw_fd(), free.as_mut_ptr().cast(), free.len(), flags)
     })?;
-    let truncated = length > buffer.len();
-    Ok(Received { bytes: length.min(buffer.len()), ends: true, truncated, foreign: false })
+    let (bytes, truncated) = (length.min(free.len()), length > free.len());
+    // SAFETY: the kernel has written so many of the free bytes, which follow those that are there.
+    unsafe { buffer.set_len(buffer.len() + bytes) };
+    Ok(Received { bytes, ends: true, truncated, foreign: false })
 }
 
 /// Takes over the descriptors of a message that recvmsg(2) has filled in, and tells whether there
