@@ -11,6 +11,9 @@ use capsicum_rs::{Limits, Rights};
 use super::{Status, posix::check};
 use crate::Error;
 
+/// FreeBSD 15 takes a part of a record where there is no room for the rest, after which nothing else can be sent.
+pub(crate) const WHOLE_RECORDS: bool = false;
+
 /// What capability mode answers where a right is missing.
 pub(crate) const ENOTCAPABLE: i32 = 93;
 

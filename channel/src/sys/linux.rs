@@ -15,6 +15,9 @@ use crate::Error;
 /// What capability mode answers where a right is missing.
 pub(crate) const ENOTCAPABLE: i32 = 135;
 
+/// A record is sent as a whole or not at all.
+pub(crate) const WHOLE_RECORDS: bool = true;
+
 /// What a worker's channel needs: recvmsg(2), sendmsg(2) on a pinned connection, and setsockopt(2)
 /// of the time that a call may take. poll(2) would need `EVENT` on everything else too.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights::SETSOCKOPT);

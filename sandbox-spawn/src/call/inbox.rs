@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Error, Frame, Frames};
+use capsicum_channel::{Error, Frame, Frames, WHOLE_RECORDS};
 use serde::Serialize;
 
 use super::wire;
@@ -180,6 +180,9 @@ impl Inbox {
             }
             wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
             _ => self.current.answered = true,
+        }
+        if !WHOLE_RECORDS {
+            return self.frames.send(frame, None);
         }
         if self.frames.try_send(frame)? {
             return Ok(());
