@@ -40,3 +40,8 @@ pub use frame::Frame;
 pub use frames::{FrameReceiver, FrameSender, Frames};
 pub use handle::Handle;
 pub use shared::{SharedBytes, SharedMem};
+
+/// Whether a frame that cannot be sent at once is not sent at all, so that it can be tried again: for code around
+/// frames that has something else to do meanwhile.
+#[doc(hidden)]
+pub const WHOLE_RECORDS: bool = sys::WHOLE_RECORDS;

@@ -11,6 +11,10 @@ use capsicum_rs::{Limits, Rights};
 use super::{Status, posix::check};
 use crate::Error;
 
+/// FreeBSD 15 takes a part of a record where there is no room for the rest, after which nothing else can be sent;
+/// and a call may bring a part.
+pub(crate) const WHOLE_RECORDS: bool = false;
+
 /// What capability mode answers where a right is missing.
 pub(crate) const ENOTCAPABLE: i32 = 93;
 
@@ -20,8 +24,6 @@ pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights
 /// From FreeBSD 15 on a record may be sent in parts, and ends where this says so (unix(4)). Before,
 /// each call is a record.
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_EOR;
-/// One call brings a whole record, and can tell how long that was.
-pub(super) const RECORDS_ARE_WHOLE: bool = false;
 /// Whether a record ends with what recvmsg(2) has brought.
 pub(super) fn record_ends(flags: libc::c_int) -> bool {
     flags & libc::MSG_EOR != 0

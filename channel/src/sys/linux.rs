@@ -15,14 +15,15 @@ use crate::Error;
 /// What capability mode answers where a right is missing.
 pub(crate) const ENOTCAPABLE: i32 = 135;
 
+/// A record is sent as a whole or not at all, and one call brings all of it and can tell its length.
+pub(crate) const WHOLE_RECORDS: bool = true;
+
 /// What a worker's channel needs: recvmsg(2), sendmsg(2) on a pinned connection, and setsockopt(2)
 /// of the time that a call may take. poll(2) would need `EVENT` on everything else too.
 pub(crate) const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights::SETSOCKOPT);
 
 /// Every datagram is a record.
 pub(super) const SEND_FLAGS: libc::c_int = 0;
-/// One call brings a whole record, and can tell how long that was.
-pub(super) const RECORDS_ARE_WHOLE: bool = true;
 /// Whether a record ends with what recvmsg(2) has brought: always.
 pub(super) fn record_ends(_flags: libc::c_int) -> bool {
     true

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    RECORDS_ARE_WHOLE, SEND_FLAGS, control_length, length_of, passes_descriptor, posix::owned,
+    SEND_FLAGS, WHOLE_RECORDS, control_length, length_of, passes_descriptor, posix::owned,
     record_ends,
 };
 use crate::Caps;
@@ -105,7 +105,7 @@ pub(crate) fn receive(
     descriptors: &mut Vec<Option<OwnedFd>>,
     wait: bool,
 ) -> io::Result<Received> {
-    if most == 0 && RECORDS_ARE_WHOLE {
+    if most == 0 && WHOLE_RECORDS {
         return receive_bytes(fd, buffer, room, wait);
     }
     let free = free(buffer, room);

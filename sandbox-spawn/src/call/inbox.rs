@@ -8,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Error, Frame, Frames};
+use capsicum_channel::{Error, Frame, Frames, WHOLE_RECORDS};
 use serde::Serialize;
 
 use super::wire;
-use crate::sys;
 
 /// The calls that may wait, the end of each, and credit.
 const MOST_AT_ONCE: usize = 2 * wire::IN_FLIGHT + wire::WINDOW as usize;
@@ -206,7 +205,8 @@ impl Inbox {
             wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
             _ => self.current.answered = true,
         }
-        if !sys::SENDS_WHOLE {
+        if !WHOLE_RECORDS {
+            // Who gives up waiting for room may have lost the connection.
             return self.frames.send(frame, None);
         }
         if self.frames.try_send(frame)? {

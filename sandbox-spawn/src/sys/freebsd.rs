@@ -24,9 +24,6 @@ use super::{
     posix::{check, no_cores, owned},
 };
 
-/// A frame may be sent in part, from FreeBSD 15 on, and who gives up waiting for room then has lost the connection.
-pub(crate) const SENDS_WHOLE: bool = false;
-
 /// Starts it, in a copy of this process: its descriptor. What fails in the copy is told there, by `failed`.
 pub(crate) fn start_execution(
     execution: &Execution<'_>,

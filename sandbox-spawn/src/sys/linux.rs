@@ -21,9 +21,6 @@ pub(crate) use events::Events;
 
 use super::posix::{check, no_cores, owned};
 
-/// A frame is sent whole or not at all: who gives up waiting for room may try again.
-pub(crate) const SENDS_WHOLE: bool = true;
-
 /// prctl(2) of an option that takes a number.
 fn control(option: c_int, argument: libc::c_ulong) -> io::Result<c_int> {
     // SAFETY: none of the options that are passed here takes a pointer.
