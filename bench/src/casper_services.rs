@@ -4,7 +4,6 @@ use std::{
     ffi::CString,
     fs::{self, File},
     io,
-    net::ToSocketAddrs,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::net::UnixDatagram,
@@ -25,6 +24,7 @@ use tempfile::TempDir;
 
 use crate::{
     channel::{Contender, Hangup, count, part, raw, take_turns},
+    direct::Direct,
     sys,
     table::{Table, micros, ratio},
 };
@@ -68,7 +68,7 @@ pub(crate) fn print(rounds: usize) -> Result<()> {
         pin_below(there)?;
         let mut all = vec![raw(there)?, raw_with_descriptor(there)?];
         all.push(scene.nothing()?);
-        all.extend(scene.contenders()?);
+        all.extend(scene.contenders(there)?);
         take_turns(rounds, &mut all)?;
         println!("\n{title}, {rounds} rounds\n");
         show(&all);
@@ -77,7 +77,8 @@ pub(crate) fn print(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// The sockets alone, a request that does nothing, and then pairs: the direct call and the service.
+/// The sockets alone, a request that does nothing, and then the direct call, the same at the other end where that is
+/// measured, and the service.
 fn show(all: &[Contender]) {
     let (round_trip, passing) = (all[0].result(), all[1].result());
     let mut table = Table::new(["", "median", "min"]);
@@ -87,21 +88,32 @@ fn show(all: &[Contender]) {
     }
     table.print();
     let mut table =
-        Table::new(["service ÷ (direct + …)", "raw", "by min", "raw, a descriptor", "by min"]);
-    for pair in all[3..].chunks_exact(2) {
-        let (direct, service) = (pair[0].result(), pair[1].result());
-        let of = |base: (f64, f64)| {
-            [ratio(service.0 / (direct.0 + base.0)), ratio(service.1 / (direct.1 + base.1))]
-        };
-        let mut row = vec![pair[1].name().to_owned()];
-        row.extend(of(round_trip));
-        if pair[1].name().starts_with("FileArgs") {
-            row.extend(of(passing));
+        Table::new(["service ÷ …", "(direct + raw)", "by min", "raw with the call", "by min"]);
+    let mut before: Vec<(f64, f64)> = Vec::new();
+    for contender in &all[3..] {
+        if !SERVICES.contains(&contender.name()) {
+            before.push(contender.result());
+            continue;
         }
+        // With a descriptor where the answer brings one.
+        let base = if contender.name() == UNCACHED { passing } else { round_trip };
+        let (service, direct) = (contender.result(), before[0]);
+        let mut row = vec![contender.name().to_owned()];
+        row.push(ratio(service.0 / (direct.0 + base.0)));
+        row.push(ratio(service.1 / (direct.1 + base.1)));
+        if let Some(asked_for) = before.get(1) {
+            row.push(ratio(service.0 / asked_for.0));
+            row.push(ratio(service.1 / asked_for.1));
+        }
+        row.resize(5, String::new());
         table.row(row);
+        before.clear();
     }
     table.print();
 }
+
+const UNCACHED: &str = "FileArgs, uncached";
+const SERVICES: [&str; 5] = ["Dns", "Pwd", "Syslog", UNCACHED, "FileArgs, a list"];
 
 /// What is asked for, and of whom.
 struct Scene {
@@ -142,12 +154,12 @@ impl Scene {
         Ok(self.casper.open_with(Files::new(&self.files))?)
     }
 
-    fn contenders(&self) -> Result<Vec<Contender>> {
+    fn contenders(&self, there: usize) -> Result<Vec<Contender>> {
         let mut all = Vec::new();
-        all.extend(self.resolving()?);
-        all.extend(self.users()?);
+        all.extend(self.resolving(there)?);
+        all.extend(self.users(there)?);
         all.extend(self.lines()?);
-        all.extend(self.one_file()?);
+        all.extend(self.one_file(there)?);
         all.extend(self.listed_files()?);
         Ok(all)
     }
@@ -163,14 +175,10 @@ impl Scene {
         }))
     }
 
-    fn resolving(&self) -> Result<[Contender; 2]> {
-        let (name, asked, dns) = (self.name.clone(), self.name.clone(), self.dns.try_clone()?);
-        let direct = Contender::new("getaddrinfo", None, move || {
-            for _ in 0..REQUESTS {
-                ensure!((name.as_str(), 0).to_socket_addrs()?.next().is_some());
-            }
-            Ok(REQUESTS)
-        });
+    fn resolving(&self, there: usize) -> Result<[Contender; 3]> {
+        let (asked, dns) = (self.name.clone(), self.dns.try_clone()?);
+        let direct = Direct::Resolve(self.name.clone());
+        let [direct, asked_for] = directly(["getaddrinfo", "raw, getaddrinfo"], direct, there)?;
         let hints = Hints::default().kind(Kind::Stream);
         let service = Contender::new("Dns", None, move || {
             for _ in 0..REQUESTS {
@@ -178,25 +186,20 @@ impl Scene {
             }
             Ok(REQUESTS)
         });
-        Ok([direct, service])
+        Ok([direct, asked_for, service])
     }
 
-    fn users(&self) -> Result<[Contender; 2]> {
-        let (name, pwd) = (CString::new(USER)?, self.pwd.try_clone()?);
-        let direct = Contender::new("getpwnam", None, move || {
-            for _ in 0..REQUESTS {
-                let user = sys::user_by_name(&name)?.context(USER)?;
-                ensure!(user.uid == 0 && user.gid == 0 && user.strings[0] == USER.as_bytes());
-            }
-            Ok(REQUESTS)
-        });
+    fn users(&self, there: usize) -> Result<[Contender; 3]> {
+        let pwd = self.pwd.try_clone()?;
+        let direct = Direct::User(CString::new(USER)?);
+        let [direct, asked_for] = directly(["getpwnam", "raw, getpwnam"], direct, there)?;
         let service = Contender::new("Pwd", None, move || {
             for _ in 0..REQUESTS {
                 ensure!(pwd.by_name(USER)?.context(USER)?.uid == Some(0));
             }
             Ok(REQUESTS)
         });
-        Ok([direct, service])
+        Ok([direct, asked_for, service])
     }
 
     fn lines(&self) -> Result<[Contender; 2]> {
@@ -216,22 +219,18 @@ impl Scene {
         Ok([direct, service])
     }
 
-    fn one_file(&self) -> Result<[Contender; 2]> {
-        let path = self.files[0].clone();
-        let (asked, files) = (path.clone(), self.file_args()?.uncached());
-        let direct = Contender::new("open, one file", None, move || {
+    fn one_file(&self, there: usize) -> Result<[Contender; 3]> {
+        let asked = "/etc/hosts";
+        let files = self.casper.open_with::<FileArgs>(Files::new([asked]))?.uncached();
+        let direct = Direct::Open(asked.to_owned());
+        let [direct, asked_for] = directly(["open, one file", "raw, open"], direct, there)?;
+        let service = Contender::new(UNCACHED, None, move || {
             for _ in 0..REQUESTS {
-                drop(File::open(&path)?);
+                drop(files.open(asked)?);
             }
             Ok(REQUESTS)
         });
-        let service = Contender::new("FileArgs, uncached", None, move || {
-            for _ in 0..REQUESTS {
-                drop(files.open(&asked)?);
-            }
-            Ok(REQUESTS)
-        });
-        Ok([direct, service])
+        Ok([direct, asked_for, service])
     }
 
     fn listed_files(&self) -> Result<[Contender; 2]> {
@@ -251,6 +250,47 @@ impl Scene {
         });
         Ok([direct, service])
     }
+}
+
+/// The direct call; and the same at the other end of a raw round trip, by a process that is not confined: between two
+/// switches of processes it takes longer.
+fn directly(names: [&'static str; 2], direct: Direct, there: usize) -> Result<[Contender; 2]> {
+    let asked = direct.clone();
+    let direct = Contender::new(names[0], None, move || {
+        direct.times(REQUESTS)?;
+        Ok(REQUESTS)
+    });
+    let (one, other) = sys::pair()?;
+    let passes = matches!(asked, Direct::Open(_));
+    let file: OwnedFd = File::open("/dev/null")?.into();
+    let child = sys::start(move || {
+        let mut buffer = [0; 64];
+        sys::pin(there).is_ok() && {
+            while sys::read(other.as_raw_fd(), &mut buffer) == 64 && asked.times(1).is_ok() {
+                if passes {
+                    sys::send_with(&other, &buffer, &file);
+                } else {
+                    sys::write(other.as_raw_fd(), &buffer);
+                }
+            }
+            true
+        }
+    })?;
+    let hangup = Hangup::on(&one)?;
+    let asked_for = Contender::new(names[1], Some(child), move || {
+        let _ = &hangup;
+        let mut buffer = [0x5a; 64];
+        for _ in 0..REQUESTS {
+            ensure!(sys::write(one.as_raw_fd(), &buffer) == 64);
+            if passes {
+                ensure!(sys::receive(&one, &mut buffer).is_some());
+            } else {
+                ensure!(sys::read(one.as_raw_fd(), &mut buffer) == 64);
+            }
+        }
+        Ok(REQUESTS)
+    });
+    Ok([direct, asked_for])
 }
 
 /// How long a line takes until the log's socket has it. It is read beside the clock.

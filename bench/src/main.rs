@@ -8,6 +8,7 @@ mod ask;
 mod calls;
 mod casper_services;
 mod channel;
+mod direct;
 mod enter;
 mod filter;
 mod fixture;

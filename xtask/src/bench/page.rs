@@ -30,7 +30,8 @@ pub(super) const CHANNELS: Part = Part {
          ends take no descriptors (`Caps::descriptors`), and receive with recv(2). Theirs sends senders of\n\
          its own for descriptors.\n\n\
          The goals: a round trip at most 1.15 times the raw one, descriptors at most 1.2 times, and\n\
-         16 MiB at most 1.2 times memcpy. Memory that is used again (`SharedMem`) meets the last. New\n\
+         16 MiB at most 1.2 times memcpy. A channel meets the first two. A call of a service is above the\n\
+         first: threads share its connection, and it can be given up. Memory that is used again (`SharedMem`) meets the last. New\n\
          memory for each value (`SharedBytes`) does not: the kernel makes 4,096 pages, which is most of\n\
          what copying to any new memory takes, and the receiver maps them.\n",
 };
@@ -65,9 +66,11 @@ pub(super) const CASPER: Part = Part {
          sequenced-packet sockets with another process, which does nothing; *raw, a descriptor* is one whose answer\n\
          brings a descriptor, which is closed: no service that opens files can do with less.\n\n\
          The goal for `Dns`, `Pwd` and `Syslog`: at most 1.2 times what the direct call and the raw round trip\n\
-         take together. *Nothing* is a request that makes no system call besides the answer: what is\n\
-         above the raw round trip there is the call and what confines the process; what else a ratio has is what the\n\
-         system calls of the direct call take longer under a filter and Landlock.\n\n\
+         take together. With each end on its own processor that is met, or nearly; on one processor it is not. *Nothing*\n\
+         is a request that makes no system call besides the answer: what is above the raw round trip there is the\n\
+         call and what confines the process. *Raw with the call* is a process without any of this, which answers the\n\
+         raw round trip after the direct call: between two switches of processes that takes longer than in a row. What a\n\
+         ratio has beyond both is the filter and Landlock, and what is made of the result on both sides.\n\n\
          `FileArgs` is once asked for each file (`uncached`), and once reads a list from its start to its\n\
          end with the files that come along. Nothing else offers such services on Linux: libcasper's are\n\
          FreeBSD's.\n",
