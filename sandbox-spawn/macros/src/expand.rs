@@ -214,14 +214,19 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
     let names: Vec<_> = method.arguments.iter().map(|(name, _)| name).collect();
     let parameters: Vec<_> = method.arguments.iter().map(|(name, of)| quote!(#name: #of)).collect();
     let result = |of: TokenStream| quote!(::std::result::Result<#of, ::sandbox_spawn::call::CallError<#error>>);
-    let (what, finish, send) = if method.streams {
-        (quote!(::sandbox_spawn::call::Items<#value, #error>), quote!(started), quote!(stream))
+    let (what, send) = if method.streams {
+        (quote!(::sandbox_spawn::call::Items<#value, #error>), quote!(stream))
     } else {
-        (quote!(::sandbox_spawn::call::Reply<#value, #error>), quote!(wait), quote!(start))
+        (quote!(::sandbox_spawn::call::Reply<#value, #error>), quote!(start))
     };
     let called = result(if method.streams { what.clone() } else { quote!(#value) });
     let begun = result(what);
     let (request, decode) = (request(service, method), decode(service, method));
+    let call = if method.streams {
+        quote!(self.#begin(#(#names),*)?.started())
+    } else {
+        quote!(self.client.call(&#request, #decode))
+    };
     let begin_doc = format!("Begins [`{name}`](Self::{name}), without waiting for the answer.");
     quote! {
         #(#docs)*
@@ -230,7 +235,7 @@ fn calls(service: &Service, method: &Method) -> TokenStream {
         ///
         /// What became of the call.
         #visibility fn #name(&self, #(#parameters),*) -> #called {
-            self.#begin(#(#names),*)?.#finish()
+            #call
         }
 
         #[doc = #begin_doc]

@@ -90,7 +90,7 @@ mod trait_;
 ///     pub fn by(&self, deadline: Instant) -> Self { … }
 ///
 ///     pub fn divide(&self, number: u32, by: u32) -> Result<u32, CallError<String>> {
-///         self.begin_divide(number, by)?.wait()
+///         self.client.call(…)
 ///     }
 ///     pub fn begin_divide(&self, number: u32, by: u32)
 ///         -> Result<Reply<u32, String>, CallError<String>> { … }

@@ -27,6 +27,15 @@ impl Limit {
             Self::By(deadline) => Some(deadline),
         }
     }
+
+    /// Whether it has passed before anything is done.
+    fn passed(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Within(time) => time.is_zero(),
+            Self::By(deadline) => Instant::now() >= deadline,
+        }
+    }
 }
 
 /// The end of a connection that calls.
@@ -111,9 +120,35 @@ impl Client {
         request: &Q,
         streams: bool,
     ) -> Result<(u64, Option<Instant>), CallError<E>> {
-        let deadline = self.limit.deadline();
+        let deadline = self.deadline()?;
         match self.connection.send(kind, request, streams, deadline) {
             Ok(id) => Ok((id, deadline)),
+            Err(failure) => Err(self.connection.error(failure, deadline)),
+        }
+    }
+
+    /// Until when a call may take that is made now.
+    fn deadline<E>(&self) -> Result<Option<Instant>, CallError<E>> {
+        if self.limit.passed() {
+            return Err(CallError::Deadline { compartment: Arc::clone(self.connection.name()) });
+        }
+        Ok(self.limit.deadline())
+    }
+
+    /// Makes a call, whose answer `decode` understands: [`start`](Self::start) and [`Reply::wait`] in one,
+    /// which takes less time.
+    ///
+    /// # Errors
+    ///
+    /// What became of the call.
+    pub fn call<Q: Serialize + ?Sized, T, E>(
+        &self,
+        request: &Q,
+        decode: Decode<T, E>,
+    ) -> Result<T, CallError<E>> {
+        let deadline = self.deadline()?;
+        match self.connection.call(wire::CALL, request, deadline) {
+            Ok(frame) => self.connection.answered(frame, decode),
             Err(failure) => Err(self.connection.error(failure, deadline)),
         }
     }

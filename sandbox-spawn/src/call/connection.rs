@@ -20,7 +20,7 @@ use std::{
 use capsicum_channel::{Caps, Frame, FrameSender, Frames};
 use serde::Serialize;
 
-use super::{CallError, Fate, Peer, exchange::Waiter, wire};
+use super::{CallError, Fate, Peer, waiter::Waiter, wire};
 
 #[cfg(feature = "tokio")]
 mod driven;
@@ -29,7 +29,7 @@ mod state;
 #[cfg(feature = "tokio")]
 pub(crate) use driven::Driven;
 pub(crate) use state::Failure;
-use state::{Dead, Place, State, Why};
+use state::{Dead, Place, State, Taken, Why};
 
 /// How long to receive, or to wait, before another try to send. Room to send comes without anything
 /// to receive, and only one of them can be waited for.
@@ -95,6 +95,18 @@ impl Drop for Role<'_> {
     }
 }
 
+/// A call that was sent, given up when this is dropped.
+struct Sent<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.connection.abandon(self.id);
+    }
+}
+
 impl Connection {
     pub(crate) fn new(frames: Frames, peer: Arc<dyn Peer>) -> Self {
         let caps = frames.caps();
@@ -146,7 +158,7 @@ impl Connection {
                 Ok(Some(frame)) => Ok(frame),
                 Err(error) => Err(error),
             };
-            if state.received(received) {
+            if let Taken::Breach = state.received(received, None) {
                 receiver.close();
             }
         }
@@ -174,54 +186,31 @@ impl Connection {
         self.lock()
     }
 
-    /// Waits until `ready` has something, and receives meanwhile, or lets another thread.
-    fn wait_for<T>(
-        &self,
-        deadline: Option<Instant>,
-        mut ready: impl FnMut(&mut State) -> Result<T, Place>,
-    ) -> Result<T, Failure> {
-        let mut state = self.lock();
-        let mut waited = false;
-        loop {
-            let place = match ready(&mut state) {
-                Ok(done) => {
-                    state.pass_on();
-                    return Ok(done);
-                }
-                Err(place) => place,
-            };
-            if let Some(dead) = &state.dead {
-                return Err(Failure(Why::Dead(dead.clone())));
-            }
-            // The first time receiving finds it out.
-            if waited && passed(deadline) {
-                state.pass_on();
-                return Err(Failure(Why::Deadline));
-            }
-            state = self.step(state, deadline, place);
-            waited = true;
-        }
-    }
-
-    /// Receives one frame, or waits for whoever does.
+    /// Receives one frame, or waits for whoever does: the frame, if it is what is waited for and all of that.
     fn step<'a>(
         &'a self,
         mut state: Guard<'a>,
         deadline: Option<Instant>,
         place: Place,
-    ) -> Guard<'a> {
+    ) -> (Guard<'a>, Option<Frame>) {
         let deadline = if state.owed.is_empty() { deadline } else { Some(soon(deadline)) };
         let reads = !matches!(place, Place::Role);
         if let Some(mut receiver) = state.receiver.take_if(|_| reads) {
             drop(state);
             let received = receiver.receive(deadline);
+            let own = if let Place::Answer(id) = place { Some(id) } else { None };
             let mut state = self.lock();
-            if state.received(received) {
-                receiver.close();
-            }
+            let answer = match state.received(received, own) {
+                Taken::Answer(frame) => Some(frame),
+                Taken::Nothing => None,
+                Taken::Breach => {
+                    receiver.close();
+                    None
+                }
+            };
             state.receiver = Some(receiver);
             state.post();
-            return self.tell(state);
+            return (self.tell(state), answer);
         }
         let waiter = Waiter::this_thread();
         match place {
@@ -237,23 +226,30 @@ impl Connection {
         }
         let mut state = self.lock();
         state.leave();
-        state
+        (state, None)
     }
 
+    /// Waits for the sender's role and for room, and receives meanwhile, or lets another thread.
     fn role(&self, deadline: Option<Instant>) -> Result<Role<'_>, Failure> {
-        let (sender, id) = self.wait_for(deadline, |state| {
-            if state.dead.is_some() {
-                return Err(Place::Role);
+        let mut state = self.lock();
+        let mut waited = false;
+        loop {
+            let place = if state.exchange.has_room(0) { Place::Role } else { Place::Room };
+            if state.dead.is_none()
+                && matches!(place, Place::Role)
+                && let Some(sender) = state.sender.take()
+            {
+                state.pass_on();
+                let id = state.exchange.next();
+                return Ok(Role { connection: self, sender: Some(sender), id });
             }
-            if !state.exchange.has_room(0) {
-                return Err(Place::Room);
-            }
-            state.sender.take().map(|sender| (sender, state.exchange.next())).ok_or(Place::Role)
-        })?;
-        Ok(Role { connection: self, sender: Some(sender), id })
+            Self::go_on(&mut state, deadline, waited)?;
+            state = self.step(state, deadline, place).0;
+            waited = true;
+        }
     }
 
-    /// Sends a call of this kind, `CALL` or `CONTROL`: its number.
+    /// Sends a call of this kind, `CALL` or `CONTROL`, before a deadline that has not passed: its number.
     pub(crate) fn send<Q: Serialize + ?Sized>(
         &self,
         kind: u16,
@@ -261,9 +257,30 @@ impl Connection {
         streams: bool,
         deadline: Option<Instant>,
     ) -> Result<u64, Failure> {
-        if passed(deadline) {
-            return Err(Failure(Why::Deadline));
-        }
+        self.sent(kind, request, streams, deadline).map(|(_, id)| id)
+    }
+
+    /// Sends a call that does not stream, and waits for the frame that answers it.
+    pub(crate) fn call<Q: Serialize + ?Sized>(
+        &self,
+        kind: u16,
+        request: &Q,
+        deadline: Option<Instant>,
+    ) -> Result<Frame, Failure> {
+        let (state, id) = self.sent(kind, request, false, deadline)?;
+        let sent = Sent { connection: self, id };
+        let frame = self.answer(state, id, deadline)?;
+        std::mem::forget(sent);
+        Ok(frame)
+    }
+
+    fn sent<Q: Serialize + ?Sized>(
+        &self,
+        kind: u16,
+        request: &Q,
+        streams: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(Guard<'_>, u64), Failure> {
         let mut role = self.role(deadline)?;
         let id = role.id;
         let Some(sender) = role.sender.as_mut() else {
@@ -276,22 +293,55 @@ impl Connection {
             if passed(deadline) {
                 return Err(Failure(Why::Deadline));
             }
-            state = self.step(state, Some(soon(deadline)), Place::Room);
+            state = self.step(state, Some(soon(deadline)), Place::Room).0;
         }
         sender.reuse(frame);
         role.give_back(&mut state);
-        Ok(id)
+        Ok((state, id))
     }
 
     /// The next frame that belongs to a call.
     pub(crate) fn receive(&self, id: u64, deadline: Option<Instant>) -> Result<Frame, Failure> {
-        self.wait_for(deadline, |state| {
-            let (frame, credit) = state.exchange.take(id).ok_or(Place::Answer(id))?;
-            if let Some(credit) = credit {
-                state.owe(wire::CREDIT, id, credit);
+        self.answer(self.lock(), id, deadline)
+    }
+
+    fn answer<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        id: u64,
+        deadline: Option<Instant>,
+    ) -> Result<Frame, Failure> {
+        let mut waited = false;
+        loop {
+            if let Some((frame, credit)) = state.exchange.take(id) {
+                if let Some(credit) = credit {
+                    state.owe(wire::CREDIT, id, credit);
+                }
+                state.pass_on();
+                return Ok(frame);
             }
-            Ok(frame)
-        })
+            Self::go_on(&mut state, deadline, waited)?;
+            let (next, answer) = self.step(state, deadline, Place::Answer(id));
+            state = next;
+            if let Some(frame) = answer {
+                state.pass_on();
+                return Ok(frame);
+            }
+            waited = true;
+        }
+    }
+
+    /// Whether to wait, or to wait on.
+    fn go_on(state: &mut State, deadline: Option<Instant>, waited: bool) -> Result<(), Failure> {
+        if let Some(dead) = &state.dead {
+            return Err(Failure(Why::Dead(dead.clone())));
+        }
+        // The first time receiving finds it out.
+        if waited && passed(deadline) {
+            state.pass_on();
+            return Err(Failure(Why::Deadline));
+        }
+        Ok(())
     }
 
     /// Nobody waits for the answer any more. Of a call that has ended it does nothing.
@@ -317,7 +367,7 @@ impl Connection {
                 (Some(receiver), _) => return receiver.close(),
                 (_, Some(sender)) => return sender.close(),
                 // Who has the sender's role finds the connection dead within a slice.
-                _ => state = self.step(state, Some(soon(None)), Place::Role),
+                _ => state = self.step(state, Some(soon(None)), Place::Role).0,
             }
         }
     }

@@ -5,51 +5,11 @@
 //! whatever else it sends is a breach of the protocol. Of a call that nobody waits for any more
 //! everything is dropped as it comes.
 
-use std::{collections::VecDeque, thread::Thread};
+use std::collections::VecDeque;
 
 use capsicum_channel::Frame;
 
-use super::wire;
-
-/// Who waits for something, and is told when it has come.
-#[derive(Debug)]
-pub(crate) enum Waiter {
-    /// A thread, which is parked.
-    Thread(Thread),
-    /// A task, which is polled again.
-    #[cfg(feature = "tokio")]
-    Task(std::task::Waker),
-}
-
-impl Waiter {
-    pub(crate) fn this_thread() -> Self {
-        Self::Thread(std::thread::current())
-    }
-
-    pub(crate) fn is_this_thread(&self) -> bool {
-        match self {
-            Self::Thread(thread) => thread.id() == std::thread::current().id(),
-            #[cfg(feature = "tokio")]
-            Self::Task(_) => false,
-        }
-    }
-
-    /// Wakes it: whether that is all there is to do, since it takes what it is woken for. A task may
-    /// have been dropped.
-    pub(crate) fn wake_for_good(self) -> bool {
-        let thread = matches!(self, Self::Thread(_));
-        self.wake();
-        thread
-    }
-
-    pub(crate) fn wake(self) {
-        match self {
-            Self::Thread(thread) => thread.unpark(),
-            #[cfg(feature = "tokio")]
-            Self::Task(waker) => waker.wake(),
-        }
-    }
-}
+use super::{waiter::Waiter, wire};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -79,6 +39,15 @@ struct Call {
     waiter: Option<Waiter>,
 }
 
+/// What has become of a frame from the server.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    /// It is kept, or was for nobody any more; who is to be told.
+    Kept(Option<Waiter>),
+    /// It is what was waited for, and all that comes of that call.
+    Own(Frame),
+}
+
 /// The calls that have no answer yet, or one that nobody has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
@@ -93,6 +62,8 @@ pub(crate) struct Exchange {
     fewer: Option<usize>,
     /// Descriptors in answers that nobody has taken.
     kept: usize,
+    /// How many of them have someone who is to be told.
+    waiting: usize,
 }
 
 fn count(frame: &Frame) -> usize {
@@ -125,11 +96,8 @@ impl Exchange {
 
     fn remove(&mut self, index: usize) {
         self.ended -= usize::from(index < self.ended);
-        if index == 0 {
-            self.calls.pop_front();
-        } else {
-            self.calls.remove(index);
-        }
+        let call = if index == 0 { self.calls.pop_front() } else { self.calls.remove(index) };
+        self.waiting -= usize::from(call.is_some_and(|call| call.waiter.is_some()));
     }
 
     /// What is counted is what is there, and within its bounds.
@@ -137,6 +105,7 @@ impl Exchange {
     pub(crate) fn check(&self) {
         let calls = || self.calls.iter();
         assert_eq!(self.kept, calls().map(kept).sum::<usize>());
+        assert_eq!(self.waiting, calls().filter(|call| call.waiter.is_some()).count());
         assert!(self.kept <= wire::DESCRIPTORS && self.unanswered() <= wire::IN_FLIGHT);
         let ended = |call: &&Call| call.stage == Stage::Ended;
         assert_eq!(self.lent, calls().filter(|call| !ended(call)).map(|call| call.lent).sum());
@@ -186,6 +155,24 @@ impl Exchange {
 
     /// Takes a frame from the server: who is to be told. The error is what was wrong with it.
     pub(crate) fn deliver(&mut self, frame: Frame) -> Result<Option<Waiter>, &'static str> {
+        let ends = self.admit(&frame)?;
+        self.keep(frame, ends)
+    }
+
+    /// The same for who waits for this call, and takes the frame at once if it is the only one of that.
+    pub(crate) fn deliver_to(&mut self, id: u64, frame: Frame) -> Result<Delivered, &'static str> {
+        let ends = self.admit(&frame)?;
+        let due = self.calls.get(self.ended);
+        if due.is_some_and(|call| ends && call.id == id && !call.streams && !call.abandoned) {
+            self.remove(self.ended);
+            return Ok(Delivered::Own(frame));
+        }
+        self.keep(frame, ends).map(Delivered::Kept)
+    }
+
+    /// Holds a frame to what the server may send, which is about the call whose answer is due: whether it is
+    /// the last one of that.
+    fn admit(&mut self, frame: &Frame) -> Result<bool, &'static str> {
         let Some(call) = self.calls.get_mut(self.ended) else {
             return Err("an answer to what was not asked");
         };
@@ -202,8 +189,8 @@ impl Exchange {
                 call.credit = call.credit.checked_sub(1).ok_or("more items than were asked for")?;
                 false
             }
-            wire::END if call.stage == Stage::Started && is_empty(&frame) => true,
-            wire::CANCELLED if call.abandoned && is_empty(&frame) => true,
+            wire::END if call.stage == Stage::Started && is_empty(frame) => true,
+            wire::CANCELLED if call.abandoned && is_empty(frame) => true,
             wire::PANICKED | wire::UNSENDABLE => true,
             _ => return Err("an answer that is none to this call"),
         };
@@ -211,9 +198,15 @@ impl Exchange {
             call.stage = Stage::Ended;
             self.lent -= call.lent;
         }
+        Ok(ends)
+    }
+
+    /// Keeps a frame for who waits for its call.
+    fn keep(&mut self, frame: Frame, ends: bool) -> Result<Option<Waiter>, &'static str> {
+        let Some(call) = self.calls.get_mut(self.ended) else { return Ok(None) };
         if call.abandoned {
             if ends {
-                self.calls.remove(self.ended);
+                self.remove(self.ended);
             }
             return Ok(None);
         }
@@ -227,7 +220,9 @@ impl Exchange {
         } else {
             call.rest.push_back(frame);
         }
-        Ok(call.waiter.take())
+        let waiter = call.waiter.take();
+        self.waiting -= usize::from(waiter.is_some());
+        Ok(waiter)
     }
 
     /// The next frame of a call, if it is there; and the credit that the server has earned.
@@ -257,7 +252,7 @@ impl Exchange {
         self.kept -= kept(call);
         call.first = None;
         call.rest = VecDeque::new();
-        call.waiter = None;
+        self.waiting -= usize::from(call.waiter.take().is_some());
         call.abandoned = true;
         if call.stage == Stage::Ended {
             self.remove(index);
@@ -268,18 +263,26 @@ impl Exchange {
 
     /// Who is to be told when something comes for a call.
     pub(crate) fn set_waiter(&mut self, id: u64, waiter: Waiter) {
-        if let Some(call) = self.index(id).and_then(|index| self.calls.get_mut(index)) {
-            call.waiter = Some(waiter);
+        let index = self.index(id);
+        if let Some(call) = index.and_then(|index| self.calls.get_mut(index)) {
+            self.waiting += usize::from(call.waiter.replace(waiter).is_none());
         }
     }
 
     /// Someone who waits: of those the one whose answer is due first.
     pub(crate) fn a_waiter(&mut self) -> Option<Waiter> {
-        self.calls.iter_mut().skip(self.ended).find_map(|call| call.waiter.take())
+        // Mostly there is nobody.
+        if self.waiting == 0 {
+            return None;
+        }
+        let waiter = self.calls.iter_mut().skip(self.ended).find_map(|call| call.waiter.take());
+        self.waiting -= usize::from(waiter.is_some());
+        waiter
     }
 
     /// All who wait.
     pub(crate) fn waiters(&mut self) -> Vec<Waiter> {
+        self.waiting = 0;
         self.calls.iter_mut().filter_map(|call| call.waiter.take()).collect()
     }
 }
@@ -328,6 +331,24 @@ mod tests {
         assert!(exchange.take(1).is_some() && exchange.take(1).is_none());
         assert!(exchange.take(0).is_some());
         assert!(exchange.calls.is_empty() && exchange.ended == 0);
+    }
+
+    #[test]
+    fn who_waits_gets_the_only_frame_of_its_call_and_no_other() {
+        let mut exchange = exchange(4, &[2]);
+        let own = |delivered| matches!(delivered, Ok(Delivered::Own(_)));
+        assert!(!own(exchange.deliver_to(1, frame(wire::REPLY, 0))), "of another call");
+        assert!(exchange.take(0).is_some());
+        assert!(own(exchange.deliver_to(1, frame(wire::PANICKED, 1))));
+        assert!(exchange.take(1).is_none() && !exchange.abandon(1), "nothing is left of it");
+        for kind in [wire::STARTED, wire::ITEM, wire::END] {
+            assert!(!own(exchange.deliver_to(2, frame(kind, 2))), "in their order: {kind}");
+        }
+        exchange.set_waiter(3, Waiter::this_thread());
+        exchange.abandon(3);
+        assert!(!own(exchange.deliver_to(3, laden(wire::REPLY, 3, 1))), "of one that was given up");
+        assert!(exchange.deliver_to(3, frame(wire::REPLY, 3)).is_err(), "twice");
+        exchange.check();
     }
 
     #[test]

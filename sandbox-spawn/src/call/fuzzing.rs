@@ -12,7 +12,7 @@ use std::{
 
 use capsicum_channel::{Frame, Frames};
 
-use super::{Stream, exchange::Exchange, serve, server::cancelled, wire};
+use super::{Stream, exchange::Exchange, serve, server::cancelled, waiter::Waiter, wire};
 
 /// So few that all answers to them fit into a socket that nobody reads.
 const MOST_FRAMES: usize = 12;
@@ -66,11 +66,19 @@ pub fn exchange(steps: &[u8]) {
                 let id = if what % 2 == 0 { exchange.first().unwrap_or(id) } else { id };
                 let frame = Frame::new(kind(which), id, payload, descriptors(more % 4));
                 // After what breaks the protocol there is nothing more.
-                if frame.is_ok_and(|frame| exchange.deliver(frame).is_err()) {
+                let Ok(frame) = frame else { continue };
+                let breach = if more % 2 == 0 {
+                    exchange.deliver(frame).is_err()
+                } else {
+                    exchange.deliver_to(id, frame).is_err()
+                };
+                if breach {
                     return;
                 }
             }
+            3 if which % 2 == 0 => exchange.set_waiter(id, Waiter::this_thread()),
             3 => drop(exchange.take(id)),
+            _ if which % 8 == 0 => drop(exchange.a_waiter()),
             _ => drop(exchange.abandon(id)),
         }
         exchange.check();

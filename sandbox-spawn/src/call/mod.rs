@@ -45,6 +45,7 @@ mod peer;
 mod reply;
 mod server;
 mod stream;
+mod waiter;
 mod wire;
 
 pub use client::Client;

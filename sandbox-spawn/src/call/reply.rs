@@ -61,11 +61,7 @@ impl<T, E> Reply<T, E> {
         let frame = self.pending.next()?;
         // Whatever it says, it is the end.
         self.pending.ended = true;
-        if frame.kind() == wire::REPLY {
-            self.pending.decode(frame, self.decode)
-        } else {
-            Err(self.pending.failed(frame))
-        }
+        self.pending.connection.answered(frame, self.decode)
     }
 }
 
@@ -115,32 +111,71 @@ impl Pending {
         frame: Frame,
         decode: Decode<T, E>,
     ) -> Result<T, CallError<E>> {
-        let compartment = Arc::clone(self.connection.name());
-        match decode(frame, self.connection.caps()) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(CallError::Remote { compartment, error }),
-            Err(Error::Protocol { reason }) => Err(self.broken(&reason)),
-            // A descriptor could not be checked: the answer is lost, and nothing else.
-            Err(error) => Err(CallError::Unanswered { compartment, reason: error.to_string() }),
-        }
+        self.connection.decode(frame, decode)
     }
 
     /// The other end broke the protocol.
     pub(crate) fn broken<E>(&self, reason: &str) -> CallError<E> {
-        let compartment = Arc::clone(self.connection.name());
-        self.connection.give_up(reason);
-        CallError::Protocol { compartment, reason: reason.to_owned() }
+        self.connection.broken(reason)
     }
 
     /// What a frame says that ends the call in another way than it should.
     pub(crate) fn failed<E>(&self, frame: Frame) -> CallError<E> {
+        self.connection.failed(frame)
+    }
+}
+
+/// What answers say.
+impl Connection {
+    /// The result of a call that does not stream.
+    pub(crate) fn answered<T, E>(
+        &self,
+        frame: Frame,
+        decode: Decode<T, E>,
+    ) -> Result<T, CallError<E>> {
+        if frame.kind() == wire::REPLY {
+            self.decode(frame, decode)
+        } else {
+            Err(self.failed(frame))
+        }
+    }
+
+    fn decode<T, E>(&self, frame: Frame, decode: Decode<T, E>) -> Result<T, CallError<E>> {
+        match decode(frame, self.caps()) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                Err(CallError::Remote { compartment: Arc::clone(self.name()), error })
+            }
+            Err(error) => Err(self.undecoded(error)),
+        }
+    }
+
+    #[cold]
+    fn undecoded<E>(&self, error: Error) -> CallError<E> {
+        match error {
+            Error::Protocol { reason } => self.broken(&reason),
+            // A descriptor could not be checked: the answer is lost, and nothing else.
+            error => CallError::Unanswered {
+                compartment: Arc::clone(self.name()),
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    fn broken<E>(&self, reason: &str) -> CallError<E> {
+        self.give_up(reason);
+        CallError::Protocol { compartment: Arc::clone(self.name()), reason: reason.to_owned() }
+    }
+
+    #[cold]
+    fn failed<E>(&self, frame: Frame) -> CallError<E> {
         let kind = frame.kind();
         let text = self.decode(frame, |frame, caps| frame.decode::<String>(caps).map(Ok));
         let text = match text {
             Ok(text) => wire::cut(text),
             Err(error) => return error,
         };
-        let compartment = Arc::clone(self.connection.name());
+        let compartment = Arc::clone(self.name());
         if kind == wire::PANICKED {
             CallError::Panicked { compartment, message: text }
         } else {

@@ -16,8 +16,8 @@ use capsicum_channel::{Error, Frame, FrameReceiver, Frames};
 use serde::Serialize;
 use tokio::{io::unix::AsyncFd, runtime::Handle, task::AbortHandle};
 
-use super::{Connection, Dead, Failure, PATIENCE, Role, Why};
-use crate::call::{CallError, Peer, exchange::Waiter, wire};
+use super::{Connection, Dead, Failure, PATIENCE, Role, Taken, Why};
+use crate::call::{CallError, Peer, waiter::Waiter, wire};
 
 /// How many frames the task takes before it lets others run.
 const TURN: usize = 32;
@@ -170,7 +170,7 @@ fn drive(
             Err(error) => Err(error),
         };
         let mut state = connection.lock();
-        let close = state.received(received);
+        let close = matches!(state.received(received, None), Taken::Breach);
         drop(connection.tell(state));
         if close {
             receiver.close();

@@ -7,7 +7,8 @@ use std::{collections::VecDeque, task::Waker};
 use capsicum_channel::{Error, Frame, FrameReceiver, FrameSender};
 
 use crate::call::{
-    exchange::{Exchange, Waiter},
+    exchange::{Delivered, Exchange},
+    waiter::Waiter,
     wire,
 };
 
@@ -38,6 +39,16 @@ pub(super) enum Place {
     Room,
     /// For the answer to this call.
     Answer(u64),
+}
+
+/// What was received.
+pub(super) enum Taken {
+    /// What others wait for, or nothing.
+    Nothing,
+    /// What was waited for.
+    Answer(Frame),
+    /// What the connection is to be closed for.
+    Breach,
 }
 
 #[derive(Debug)]
@@ -125,38 +136,49 @@ impl State {
         }
     }
 
-    /// Takes what was received. Whether the connection is to be closed.
-    pub(super) fn received(&mut self, received: Result<Frame, Error>) -> bool {
+    /// Takes what was received, by who waits for this call.
+    pub(super) fn received(&mut self, received: Result<Frame, Error>, own: Option<u64>) -> Taken {
         match received {
             Ok(frame) => {
                 self.bytes = self.bytes.saturating_add(size(&frame));
-                match self.exchange.deliver(frame) {
-                    Ok(waiter) => {
+                let delivered = match own {
+                    Some(id) => self.exchange.deliver_to(id, frame),
+                    None => self.exchange.deliver(frame).map(Delivered::Kept),
+                };
+                let taken = match delivered {
+                    Ok(Delivered::Own(frame)) => Taken::Answer(frame),
+                    Ok(Delivered::Kept(waiter)) => {
                         if let Some(waiter) = waiter {
                             waiter.wake();
                         }
-                        self.wake_sender();
-                        false
+                        Taken::Nothing
                     }
                     Err(reason) => {
                         self.die(Dead::Protocol(reason.to_owned()));
-                        true
+                        return Taken::Breach;
                     }
-                }
+                };
+                self.wake_sender();
+                taken
             }
-            Err(Error::Deadline) => false,
-            Err(Error::Protocol { reason }) => {
-                self.die(Dead::Protocol(reason));
-                true
-            }
-            Err(error) => {
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Takes it that nothing was received.
+    #[cold]
+    fn failed(&mut self, error: Error) -> Taken {
+        match error {
+            Error::Deadline => return Taken::Nothing,
+            Error::Protocol { reason } => self.die(Dead::Protocol(reason)),
+            error => {
                 if !matches!(error, Error::Closed) {
                     self.untold = Some(error);
                 }
                 self.die(Dead::Closed);
-                true
             }
         }
+        Taken::Breach
     }
 
     /// Sends something before anything else.
@@ -168,6 +190,9 @@ impl State {
 
     /// Sends what is owed, as far as there is room.
     pub(super) fn post(&mut self) {
+        if self.owed.is_empty() {
+            return;
+        }
         let Some(mut sender) = self.sender.take() else { return };
         self.post_by(&mut sender);
         self.sender = Some(sender);
