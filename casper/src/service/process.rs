@@ -1,8 +1,10 @@
-//! The process of a service: a thread for each connection, until the last one is closed.
+//! The process of a service: a thread for each connection, until the last one is closed. The first connection has
+//! the thread that the process starts with.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -30,7 +32,7 @@ pub const MOST_OF_A_CLONE: usize = 16;
 /// service has seats left to give away.
 pub const MOST_BY_CLONES: usize = 48;
 
-/// Bytes of the stack of a connection's thread: modules of the C library's name service use some.
+/// Bytes of the stack of a clone's thread: modules of the C library's name service use some.
 const STACK: usize = 1 << 20;
 
 /// The connections of a process.
@@ -194,9 +196,13 @@ pub(super) fn run<S: Service>(service: Result<S, String>, frames: Frames) -> u8 
         session: S::Session::default(),
         unread: Arc::default(),
     };
-    let started = connect(crowd.first(), connection, frames);
+    // The first one has the thread that there is: with a single one, every system call on a descriptor takes less
+    // time, and so does much of the C library.
+    let Ok(first) = serving(crowd.first(), connection, frames) else { return 1 };
+    // The others go on, as after a panic of another thread.
+    let _ = catch_unwind(AssertUnwindSafe(first));
     crowd.wait();
-    u8::from(started.is_err())
+    0
 }
 
 /// Says why there is no service.
@@ -208,15 +214,15 @@ fn refuse<S: Service>(frames: Frames, reason: &str) -> u8 {
     1
 }
 
-/// Serves a connection in a thread of its own.
-fn connect<S: Service>(
+/// What serves a connection to its end.
+fn serving<S: Service>(
     seat: Seat,
     mut connection: Connection<S>,
     frames: Frames,
-) -> Result<(), Failure> {
+) -> Result<impl FnOnce() + Send + 'static, Failure> {
     let unread = Arc::new(Unread::of::<S>(&frames)?);
     connection.unread = Arc::clone(&unread);
-    let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
+    Ok(move || {
         let mut connection = connection;
         // What ends it is the client, or what the client has done.
         let _ = serve_controlled(frames, S::HANDLES, |asked, turn| match asked {
@@ -231,8 +237,7 @@ fn connect<S: Service>(
         unread.end();
         drop(connection);
         drop(seat);
-    });
-    spawned.map(drop).map_err(Failure::system("pthread_create"))
+    })
 }
 
 fn answer<S: Service>(
@@ -266,6 +271,8 @@ fn clone<S: Service>(seat: &Seat, connection: &Connection<S>) -> Result<Handle<F
         session: connection.session.clone(),
         unread: Arc::default(),
     };
-    connect(another_seat, another, here)?;
+    let serving = serving(another_seat, another, here)?;
+    let spawned = thread::Builder::new().stack_size(STACK).spawn(serving);
+    spawned.map_err(Failure::system("pthread_create"))?;
     Ok(Handle::new(there))
 }
