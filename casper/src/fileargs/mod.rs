@@ -144,7 +144,9 @@ impl FileArgs {
     /// [`Operations::OPEN`]; [`Error::System`] with the errno of open(2).
     pub fn open(&self, path: impl AsRef<Path>) -> Result<File, Error> {
         let path = path.as_ref().as_os_str().as_bytes();
-        if let Some(file) = self.cache.take(path) {
+        if self.ahead > 0
+            && let Some(file) = self.cache.take(path)
+        {
             return Ok(file.into());
         }
         let (file, ahead) = self.channel.open(path, self.ahead)?;

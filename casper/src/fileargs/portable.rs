@@ -18,17 +18,18 @@ impl Api for Channel<Serving> {
     crate::client::framework!(FileArgsLimits);
 
     fn open(&self, path: &[u8], ahead: u8) -> Result<(OwnedFd, Ahead), Error> {
-        let opened = (**self).open(path.to_owned(), ahead)?;
+        let opened = (**self).open(path.to_owned().into(), ahead)?;
         drop(opened.receipt);
-        let ahead = opened.ahead.into_iter().map(|(path, file)| Ok((path, received(file)?)));
+        let ahead =
+            opened.ahead.into_iter().map(|(path, file)| Ok((path.into_vec(), received(file)?)));
         Ok((received(opened.file)?, ahead.collect::<Result<_, Error>>()?))
     }
 
     fn lstat(&self, path: &[u8]) -> Result<Status, Error> {
-        Ok((**self).lstat(path.to_owned())?)
+        Ok((**self).lstat(path.to_owned().into())?)
     }
 
     fn realpath(&self, path: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok((**self).realpath(path.to_owned())?)
+        Ok((**self).realpath(path.to_owned().into())?.into_vec())
     }
 }

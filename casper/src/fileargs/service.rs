@@ -20,6 +20,7 @@ use capsicum_channel::Handle;
 use capsicum_rs::{Limits, Rights};
 use sandbox_spawn::{Builder, Path as Within, Reach, service};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::{
     FileArgsLimits, Files, OpenFlags, Operations, Status,
@@ -38,16 +39,16 @@ const AHEAD_BYTES: usize = 32 << 10;
 #[service]
 pub(crate) trait Requests {
     /// With up to so many of those that follow in the list.
-    fn open(&mut self, path: Vec<u8>, ahead: u8) -> Result<Opened, Failure>;
-    fn lstat(&mut self, path: Vec<u8>) -> Result<Status, Failure>;
-    fn realpath(&mut self, path: Vec<u8>) -> Result<Vec<u8>, Failure>;
+    fn open(&mut self, path: ByteBuf, ahead: u8) -> Result<Opened, Failure>;
+    fn lstat(&mut self, path: ByteBuf) -> Result<Status, Failure>;
+    fn realpath(&mut self, path: ByteBuf) -> Result<ByteBuf, Failure>;
 }
 
 /// What was opened, and what was opened ahead.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Opened {
     pub(super) file: Handle<OwnedFd>,
-    pub(super) ahead: Vec<(Vec<u8>, Handle<OwnedFd>)>,
+    pub(super) ahead: Vec<(ByteBuf, Handle<OwnedFd>)>,
     /// To be closed: the client has received it.
     pub(super) receipt: Option<Handle<OwnedFd>>,
 }
@@ -163,7 +164,7 @@ impl Connection<Serving> {
         }
     }
 
-    fn ahead(&self, place: usize, most: usize) -> Vec<(Vec<u8>, Handle<OwnedFd>)> {
+    fn ahead(&self, place: usize, most: usize) -> Vec<(ByteBuf, Handle<OwnedFd>)> {
         let service = self.service();
         let mut bytes = 0_usize;
         let next = service.files.paths.iter().enumerate().skip(place.saturating_add(1));
@@ -175,7 +176,7 @@ impl Connection<Serving> {
                 bytes = bytes.saturating_add(path.len());
                 bytes <= AHEAD_BYTES
             })
-            .filter_map(|(_, path)| Some((path.clone(), service.ahead(path)?)))
+            .filter_map(|(_, path)| Some((path.clone().into(), service.ahead(path)?)))
             .collect()
     }
 }
@@ -192,7 +193,7 @@ fn failed(call: &str, path: &[u8]) -> impl FnOnce(io::Error) -> Failure {
 }
 
 impl Requests for Connection<Serving> {
-    fn open(&mut self, path: Vec<u8>, ahead: u8) -> Result<Opened, Failure> {
+    fn open(&mut self, path: ByteBuf, ahead: u8) -> Result<Opened, Failure> {
         let place = self.place(&path, Operations::OPEN)?;
         self.session().wait().map_err(Failure::system("poll"))?;
         let (file, _) = self.service().open(&path).map_err(failed("open", &path))?;
@@ -206,15 +207,15 @@ impl Requests for Connection<Serving> {
         Ok(Opened { file, ahead, receipt: receipt.map(Handle::new) })
     }
 
-    fn lstat(&mut self, path: Vec<u8>) -> Result<Status, Failure> {
+    fn lstat(&mut self, path: ByteBuf) -> Result<Status, Failure> {
         self.place(&path, Operations::LSTAT)?;
         let metadata = fs::symlink_metadata(OsStr::from_bytes(&path));
         metadata.map(|metadata| Status::of(&metadata)).map_err(failed("lstat", &path))
     }
 
-    fn realpath(&mut self, path: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    fn realpath(&mut self, path: ByteBuf) -> Result<ByteBuf, Failure> {
         self.place(&path, Operations::REALPATH)?;
         let real = fs::canonicalize(OsStr::from_bytes(&path)).map_err(failed("realpath", &path))?;
-        Ok(real.into_os_string().into_vec())
+        Ok(real.into_os_string().into_vec().into())
     }
 }

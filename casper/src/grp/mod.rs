@@ -7,6 +7,7 @@ pub(crate) mod service;
 use std::{os::fd::AsFd, time::Duration};
 
 use capsicum_channel::Frames;
+use serde_bytes::ByteBuf;
 
 pub use limits::{Commands, Fields, GrpLimits, MOST_GROUPS};
 use service::Record;
@@ -61,13 +62,18 @@ pub struct Group {
     pub members: Option<Vec<String>>,
 }
 
+/// Bytes travel as such.
+fn names(members: Vec<ByteBuf>) -> Vec<String> {
+    members.into_iter().map(|member| text(member.into_vec())).collect()
+}
+
 impl From<Record> for Group {
     fn from(record: Record) -> Self {
         Self {
             name: record.name.map(text),
             password: record.password.map(text),
             gid: record.gid,
-            members: record.members.map(|members| members.into_iter().map(text).collect()),
+            members: record.members.map(names),
         }
     }
 }

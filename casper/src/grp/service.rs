@@ -2,6 +2,7 @@
 
 use sandbox_spawn::{Builder, Reach, service};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::{Commands, Fields, GrpLimits};
 use crate::{
@@ -17,10 +18,12 @@ pub(crate) use crate::database::checked;
 /// A group as it travels: what is not shown is `None`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
+    #[serde(with = "serde_bytes")]
     pub(crate) name: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) gid: Option<u32>,
-    pub(crate) members: Option<Vec<Vec<u8>>>,
+    pub(crate) members: Option<Vec<ByteBuf>>,
 }
 
 /// What a client asks.
@@ -70,7 +73,8 @@ pub(crate) fn record(limits: &GrpLimits, entry: GroupEntry) -> Record {
         name: shows(Fields::NAME).then_some(entry.name),
         password: shows(Fields::PASSWORD).then_some(entry.password),
         gid: shows(Fields::GID).then_some(entry.gid),
-        members: shows(Fields::MEMBERS).then_some(entry.members),
+        members: shows(Fields::MEMBERS)
+            .then(|| entry.members.into_iter().map(ByteBuf::from).collect()),
     }
 }
 
@@ -79,9 +83,10 @@ impl database::Record for Record {
 
     fn length(&self) -> usize {
         let Self { name, password, members, .. } = self;
-        let strings = [name, password].into_iter().flatten().chain(members.iter().flatten());
+        let names = [name, password].into_iter().flatten().map(Vec::len);
+        let lengths = names.chain(members.iter().flatten().map(|member| member.len()));
         // Each string has its length before it.
-        32 + strings.map(|string| string.len() + 4).sum::<usize>()
+        32 + lengths.map(|length| length + 4).sum::<usize>()
     }
 }
 

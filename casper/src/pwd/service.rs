@@ -17,13 +17,19 @@ pub(crate) use crate::database::checked;
 /// A user as it travels: what is not shown is `None`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
+    #[serde(with = "serde_bytes")]
     pub(crate) name: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
     pub(crate) password: Option<Vec<u8>>,
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
+    #[serde(with = "serde_bytes")]
     pub(crate) gecos: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
     pub(crate) home: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
     pub(crate) shell: Option<Vec<u8>>,
+    #[serde(with = "serde_bytes")]
     pub(crate) class: Option<Vec<u8>>,
     pub(crate) change: Option<i64>,
     pub(crate) expire: Option<i64>,

@@ -7,11 +7,11 @@ impl Api for Channel<Serving> {
     crate::client::framework!(SysctlLimits);
 
     fn read(&self, key: Key) -> Result<Vec<u8>, Error> {
-        Ok((**self).read(key)?)
+        Ok((**self).read(key)?.into_vec())
     }
 
     fn write(&self, key: Key, value: Vec<u8>) -> Result<(), Error> {
-        Ok((**self).write(key, value)?)
+        Ok((**self).write(key, value.into())?)
     }
 
     fn write_integer(&self, key: Key, value: i64) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use capsicum_rs::Rights;
 use sandbox_spawn::{Builder, Path, Reach, service};
+use serde_bytes::ByteBuf;
 
 use super::{Access, Key, SysctlLimits};
 use crate::{
@@ -19,8 +20,8 @@ const DEEPEST: usize = 24;
 /// What a client asks.
 #[service]
 pub(crate) trait Requests {
-    fn read(&mut self, key: Key) -> Result<Vec<u8>, Failure>;
-    fn write(&mut self, key: Key, value: Vec<u8>) -> Result<(), Failure>;
+    fn read(&mut self, key: Key) -> Result<ByteBuf, Failure>;
+    fn write(&mut self, key: Key, value: ByteBuf) -> Result<(), Failure>;
     fn write_integer(&mut self, key: Key, value: i64) -> Result<(), Failure>;
     fn mib(&mut self, name: String) -> Result<Vec<i32>, Failure>;
 }
@@ -88,15 +89,16 @@ fn check_name(name: &str) -> Result<(), Failure> {
 }
 
 impl Requests for Connection<Serving> {
-    fn read(&mut self, key: Key) -> Result<Vec<u8>, Failure> {
+    fn read(&mut self, key: Key) -> Result<ByteBuf, Failure> {
         check(self.limits(), &key, Access::READ)?;
         match &key {
             Key::Name(name) => sys::read_sysctl(name, MOST),
             Key::Mib(mib) => sys::read_mib(mib, MOST),
         }
+        .map(ByteBuf::from)
     }
 
-    fn write(&mut self, key: Key, value: Vec<u8>) -> Result<(), Failure> {
+    fn write(&mut self, key: Key, value: ByteBuf) -> Result<(), Failure> {
         check(self.limits(), &key, Access::WRITE)?;
         check_value(&value)?;
         match &key {
