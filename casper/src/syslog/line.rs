@@ -53,7 +53,16 @@ pub(super) fn line(
 
 /// Appends a message to a line, which then has so many bytes at most.
 pub(crate) fn escape(line: &mut String, message: &str, most: usize) {
-    for character in message.trim_end_matches(['\n', '\r']).chars() {
+    let message = message.trim_end_matches(['\n', '\r']);
+    // Mostly that is all of it.
+    let plain = message.bytes().take_while(|byte| matches!(byte, b' '..=b'~')).count();
+    let (plain, rest) = message.split_at(plain);
+    let room = most.saturating_sub(line.len());
+    line.push_str(plain.get(..room).unwrap_or(plain));
+    if plain.len() > room {
+        return;
+    }
+    for character in rest.chars() {
         let before = line.len();
         if misleads(character) {
             line.extend(character.escape_default());
@@ -110,6 +119,22 @@ mod tests {
         let line = made("a\n<0>Nov 15 12:00:00 kernel: b\0\r\x1b[2J\u{85}\u{202e}é\n\r\n");
         let expected = "a\\n<0>Nov 15 12:00:00 kernel: b\\u{0}\\r\\u{1b}[2J\\u{85}\\u{202e}é";
         assert!(line.ends_with(&format!(" name[7]: {expected}")), "{line}");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_wherever_its_plain_beginning_ends() {
+        let escaped = |message: &str| {
+            let mut line = "<13>".to_owned();
+            escape(&mut line, message, 10);
+            line
+        };
+        assert_eq!(escaped("123456"), "<13>123456");
+        assert_eq!(escaped("1234567"), "<13>123456");
+        assert_eq!(escaped("123456é"), "<13>123456");
+        assert_eq!(escaped("12345é7"), "<13>12345");
+        assert_eq!(escaped("1234\t7"), "<13>1234\\t");
+        assert_eq!(escaped("é\n\t\n\n"), "<13>é\\n\\t");
+        assert_eq!(escaped("\n"), "<13>");
     }
 
     #[test]

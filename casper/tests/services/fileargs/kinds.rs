@@ -155,5 +155,14 @@ pub(super) fn no_directories(casper: &Casper) -> Outcome {
     ensure!(read(&files, &paths[0])? == "a", "what is no directory");
     let refused = files.open(&paths[1]).err().and_then(|error| error.raw_os_error());
     ensure!(refused == Some(libc::EISDIR), "{refused:?}");
+    if !native() {
+        // Where files may be made and read, beneath a directory that is passed for that.
+        let later = scene.path("later");
+        let made = Files::new([&later]).flags(OpenFlags::CREATE);
+        let made: FileArgs = casper.open_with(made).map_err(text)?;
+        fs::create_dir(&later).map_err(text)?;
+        let refused = made.open(&later).err().and_then(|error| error.raw_os_error());
+        ensure!(refused == Some(libc::EISDIR), "one that may be made: {refused:?}");
+    }
     Ok(())
 }
