@@ -106,7 +106,7 @@ impl Stage {
                 let mut cargo = workspace.cargo();
                 cargo.env("RUSTDOCFLAGS", "-D warnings");
                 cargo.args(["doc", "--workspace", "--all-features", "--no-deps"]);
-                command::run(&mut cargo)?;
+                command::run_without_warning(&mut cargo)?;
             }
             Self::Deny => deny::check(workspace)?,
             Self::CasperBindings => casper::check(workspace)?,

@@ -22,6 +22,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// The same of a command that is not to warn either: not all that warns can be told to fail.
+pub(crate) fn run_without_warning(command: &mut Command) -> Result<()> {
+    say(command);
+    let output = command.stdin(Stdio::null()).stdout(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("could not start `{}`", line(command)))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    eprint!("{said}");
+    if !output.status.success() {
+        bail!("`{}` failed: {}", line(command), output.status);
+    }
+    if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
+        bail!("`{}` warns: {warning}", line(command));
+    }
+    Ok(())
+}
+
 /// What the command prints on its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
