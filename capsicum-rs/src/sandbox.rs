@@ -151,12 +151,14 @@ impl<'fd> Sandbox<'fd> {
     /// Linux: `SIGSYS` with the code 1 (`SYS_SECCOMP`), instead of the call, with the number of the call in
     /// `si_syscall` and what it would have failed with in `si_errno`; a handler that returns leaves the call
     /// without a result that means anything. Calls fail as before where that tells their caller to use
-    /// another way (`ENOSYS`, `EAGAIN`), where a grant that is pinned would be closed, and where Landlock
-    /// or a private root refuses (`EACCES`, `EXDEV`, `ENOENT`). Limits that are set afterwards raise it too.
+    /// another way (`ENOSYS`, `EAGAIN`), where a grant that is pinned would be closed, where poll(2) or select(2) is
+    /// refused, which name their descriptors in memory, and where Landlock or a private root refuses
+    /// (`EACCES`, `EXDEV`, `ENOENT`). Limits that are set afterwards raise it too.
     /// It holds for what the process becomes by execve(2), and for its children, for ever.
     ///
-    /// The C library, too, makes calls that are refused, and copes with it: this is for programs that are
-    /// tried out, and for small workers.
+    /// Libraries make calls that are refused, too, and cope with it: the C library, and those of this
+    /// project, which ask what a descriptor is that they have received. This is for programs that are tried
+    /// out, and for workers whose calls are known.
     ///
     /// ```no_run
     /// use capsicum_rs::Sandbox;

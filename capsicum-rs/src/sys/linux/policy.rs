@@ -130,8 +130,9 @@ impl Policy {
     pub(super) fn unmet(&self, need: Need) -> Verdict {
         match need {
             Need::Known(_) => Verdict::Notify,
-            // What is pinned is closed by every program that is done with it.
-            Need::Loose(_) | Need::LooseRange(..) => {
+            // What is pinned is closed by every program that is done with it; and what all descriptors
+            // have says nothing of those that the call is about.
+            Need::Loose(_) | Need::LooseRange(..) | Need::Everywhere(_) => {
                 self.refusal(Refusal::NotCapable).map_or(Verdict::Allow, Verdict::Refuse)
             }
             _ => self.refuse(Refusal::NotCapable),

@@ -30,6 +30,8 @@ fn answers_that_callers_know_what_to_do_with_are_answers() {
     expect(&trapped(), "prctl", &[u64::from(probe::OPTION)], GLOBAL);
     // It is pinned, and whoever is done with it closes it.
     expect(&trapped(), "close", &[u64::from(NUMBER)], INCAPABLE);
+    // Which descriptors it is about is in memory.
+    expect(&trapped(), "ppoll", &[POINTER, 1], INCAPABLE);
 }
 
 #[test]
