@@ -52,6 +52,33 @@ pub struct CallRule {
     pub outcome: Outcome,
 }
 
+/// A system call as a refusal tells it: see [`Sandbox::trap_refusals`](crate::Sandbox::trap_refusals).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SystemCall {
+    /// Its name in the kernel.
+    pub name: &'static str,
+    /// Which of its arguments, from 0, is the descriptor that it is about, if any.
+    pub descriptor: Option<usize>,
+}
+
+impl SystemCall {
+    /// The call of this number; `None` for numbers that this library knows nothing of. FreeBSD: it knows
+    /// none.
+    ///
+    /// ```
+    /// use capsicum_rs::SystemCall;
+    ///
+    /// # #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    /// assert_eq!(SystemCall::of(1).map(|call| (call.name, call.descriptor)), Some(("write", Some(0))));
+    /// assert_eq!(SystemCall::of(u32::MAX), None);
+    /// ```
+    #[must_use]
+    pub fn of(number: u32) -> Option<Self> {
+        sys::system_call(number)
+    }
+}
+
 /// What becomes of a system call, by its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]

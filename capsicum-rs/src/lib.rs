@@ -34,7 +34,7 @@ mod sys;
 
 pub use containment::Containment;
 pub use error::{CapabilityError, Error, describe, is_capability_error};
-pub use explain::{CallRule, Explanation, GrantRule, Outcome};
+pub use explain::{CallRule, Explanation, GrantRule, Outcome, SystemCall};
 pub use fcntls::Fcntls;
 pub use ioctls::Ioctls;
 pub use limit::{limit, limits_of};

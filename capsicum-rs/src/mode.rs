@@ -46,6 +46,7 @@ pub fn enter() -> Result<Entered, Error> {
         prefer: None,
         broker: false,
         without_submounts: false,
+        traps: false,
         best_effort: false,
     })
 }

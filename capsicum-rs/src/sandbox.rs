@@ -67,6 +67,7 @@ use crate::{Containment, Error, Explanation, Limits, sys};
 /// eprintln!("held at the level {}", entered.containment);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Debug)]
 #[must_use = "nothing is limited before `enter`"]
 pub struct Sandbox<'fd> {
@@ -76,6 +77,7 @@ pub struct Sandbox<'fd> {
     prefer: Option<Containment>,
     broker: bool,
     without_submounts: bool,
+    traps: bool,
     best_effort: bool,
 }
 
@@ -88,6 +90,7 @@ impl Default for Sandbox<'_> {
             prefer: None,
             broker: false,
             without_submounts: false,
+            traps: false,
             best_effort: false,
         }
     }
@@ -136,6 +139,37 @@ impl<'fd> Sandbox<'fd> {
     /// stay hidden.
     pub fn without_submounts(mut self) -> Self {
         self.without_submounts = true;
+        self
+    }
+
+    /// Has a call that is refused raise a signal besides, which ends the process unless it has a handler:
+    /// what a program does that it should not is found where it does it. The call is refused all the same.
+    ///
+    /// FreeBSD: `SIGTRAP` with the code `TRAP_CAP`, by procctl(2) `PROC_TRAPCAP_CTL`, for every call that
+    /// fails with `ECAPMODE` or `ENOTCAPABLE`, after it. The process can take it back.
+    ///
+    /// Linux: `SIGSYS` with the code 1 (`SYS_SECCOMP`), instead of the call, with the number of the call in
+    /// `si_syscall` and what it would have failed with in `si_errno`; a handler that returns leaves the call
+    /// without a result that means anything. Calls fail as before where that tells their caller to use
+    /// another way (`ENOSYS`, `EAGAIN`), where a grant that is pinned would be closed, where poll(2) or select(2) is
+    /// refused, which name their descriptors in memory, and where Landlock or a private root refuses
+    /// (`EACCES`, `EXDEV`, `ENOENT`). Limits that are set afterwards raise it too.
+    /// It holds for what the process becomes by execve(2), and for its children, for ever.
+    ///
+    /// Libraries make calls that are refused, too, and cope with it: the C library, and those of this
+    /// project, which ask what a descriptor is that they have received. This is for programs that are tried
+    /// out, and for workers whose calls are known.
+    ///
+    /// ```no_run
+    /// use capsicum_rs::Sandbox;
+    ///
+    /// Sandbox::new().trap_refusals().enter()?;
+    /// // Ends the process.
+    /// let _ = std::fs::File::open("/etc/hosts");
+    /// # Ok::<(), capsicum_rs::Error>(())
+    /// ```
+    pub fn trap_refusals(mut self) -> Self {
+        self.traps = true;
         self
     }
 
@@ -216,6 +250,7 @@ impl<'fd> Sandbox<'fd> {
             prefer: self.prefer,
             broker: self.broker,
             without_submounts: self.without_submounts,
+            traps: self.traps,
             best_effort: self.best_effort,
         }
     }

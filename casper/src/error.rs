@@ -234,7 +234,7 @@ impl From<CallError<Failure>> for Error {
         match error {
             CallError::Remote { error, .. } => Self::from_failure(&service, error),
             CallError::Died { end, .. } => Self::Died { service, how: end.to_string() },
-            CallError::Violation { what, .. } => Self::Died { service, how: what },
+            CallError::Violation { what, .. } => Self::Died { service, how: what.to_string() },
             CallError::Closed { .. } => {
                 Self::Died { service, how: "it has closed the connection".to_owned() }
             }

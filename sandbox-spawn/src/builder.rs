@@ -53,6 +53,7 @@ impl Builder {
             grants: Vec::new(),
             has_control: false,
             has_directory: false,
+            has_report: false,
             has_stderr: false,
             inherits_stderr: false,
             ceiling: Limits::NONE.into(),
@@ -62,6 +63,7 @@ impl Builder {
             processes: false,
             cores: false,
             execute: false,
+            ends_at_refusal: false,
             starts: None,
             caps: (caps.inline, caps.descriptors, caps.shared),
         };
@@ -183,6 +185,19 @@ impl Builder {
     /// Lets the worker write a core when it crashes, within the limits of the program.
     pub fn cores(mut self) -> Self {
         self.settings.cores = true;
+        self
+    }
+
+    /// Ends the worker at the first system call that it is refused, which its [`End`](crate::End) then names,
+    /// and so do errors ([`Violation`](crate::Violation)). Otherwise such a call is an error to the worker
+    /// alone. Workers that it starts end so too; theirs is told without the call.
+    ///
+    /// The worker tells the call itself, so that one that means harm can tell anything; what it is refused
+    /// it is refused in any case. On FreeBSD such a worker can also go on: see
+    /// [`Sandbox::trap_refusals`](capsicum_rs::Sandbox::trap_refusals), which says what counts and what does
+    /// not.
+    pub fn end_at_refusal(mut self) -> Self {
+        self.settings.ends_at_refusal = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::End;
+use crate::{End, Violation};
 
 /// Why a compartment was not started, or does not answer. Each names the worker that it is about.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum Error {
         /// The worker.
         name: String,
         /// What it did, as far as that is known.
-        what: String,
+        what: Violation,
     },
     /// The worker did not answer in time.
     #[error("the worker `{name}` did not answer before the deadline")]
@@ -99,7 +99,7 @@ impl Error {
     pub(crate) fn ended(name: &str, end: End) -> Self {
         let name = name.to_owned();
         match end.violation() {
-            Some(what) => Self::Violation { name, what: what.to_owned() },
+            Some(what) => Self::Violation { name, what },
             None => Self::Died { name, end },
         }
     }

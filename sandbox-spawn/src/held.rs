@@ -51,10 +51,7 @@ impl Peer for Held {
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let end = process.wait_timeout(left).ok().flatten()?;
-        Some(match end.violation() {
-            Some(what) => Fate::Violation(what.to_owned()),
-            None => Fate::Died(end),
-        })
+        Some(end.into())
     }
 }
 

@@ -99,7 +99,7 @@ mod worker;
 pub use builder::{Builder, Resource, Start, Stderr};
 pub use call::CallError;
 pub use compartment::Compartment;
-pub use end::End;
+pub use end::{End, Refusal, Violation};
 pub use error::Error;
 pub use init::{init, initialized, start_only};
 pub use inside::Inside;

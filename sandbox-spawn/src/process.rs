@@ -2,7 +2,7 @@
 
 use std::{
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
     process::ExitStatus,
@@ -12,7 +12,7 @@ use std::{
 use capsicum_channel::{Frame, Frames};
 use capsicum_rs::ProcessDescriptor;
 
-use crate::{End, Error, init, task};
+use crate::{End, Error, Refusal, init, sys, task};
 
 /// How long a drop waits for what it has killed.
 const LINGER: Duration = Duration::from_secs(2);
@@ -29,6 +29,8 @@ pub struct Process {
     leash: Frames,
     /// Where the worker has a keeper of its own.
     keeper: Option<ProcessDescriptor>,
+    /// Where the worker tells what it was refused, if that ends it.
+    report: Option<OwnedFd>,
     end: Option<End>,
     /// Why there was no process at all.
     failed: Option<String>,
@@ -36,7 +38,13 @@ pub struct Process {
 
 impl Process {
     pub(crate) fn new(name: &str, leash: Frames, keeper: Option<ProcessDescriptor>) -> Self {
-        Self { name: name.to_owned(), leash, keeper, end: None, failed: None }
+        Self { name: name.to_owned(), leash, keeper, report: None, end: None, failed: None }
+    }
+
+    /// Of one that tells there what it was refused.
+    pub(crate) fn reporting(mut self, report: Option<OwnedFd>) -> Self {
+        self.report = report;
+        self
     }
 
     /// The worker's name.
@@ -110,10 +118,18 @@ impl Process {
         let caps = self.leash.caps();
         if frame.kind() == task::ENDED {
             let status = frame.decode::<i32>(caps);
-            return status.map_or(End::Lost, |status| ExitStatus::from_raw(status).into());
+            let end = status.map_or(End::Lost, |status| ExitStatus::from_raw(status).into());
+            return self.refused(end).map_or(end, End::Refused);
         }
         self.failed = frame.decode::<String>(caps).ok();
         End::Lost
+    }
+
+    /// What has ended it, if that was a refusal and it has told.
+    fn refused(&mut self, end: End) -> Option<Refusal> {
+        let report = self.report.take()?;
+        let End::Signalled { signal: sys::refusals::SIGNAL, .. } = end else { return None };
+        sys::refusals::read(report.as_fd()).map(Refusal::from)
     }
 
     /// Why the keeper has no process for the worker, where it said so.

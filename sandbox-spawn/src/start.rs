@@ -32,6 +32,7 @@ const ARGUMENT: &str = "sandbox-spawn: a worker ";
 pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     let (settings, descriptors, variables) = task.apart();
     let Ok(mut descriptors) = arrange(&settings, descriptors, keeper) else { return NOT_RUN };
+    let report = if settings.has_report { descriptors.pop() } else { None };
     // Before the descriptors are limited: that it is a socket could not be asked afterwards.
     let socket = descriptors.remove(0);
     let Ok(mut frames) = Frames::from_socket(socket) else { return NOT_RUN };
@@ -39,7 +40,7 @@ pub(crate) fn run(task: Task, keeper: u32, workers: &'static [Worker]) -> u8 {
     let Ok(control) = control.map(Frames::from_socket).transpose() else { return NOT_RUN };
     let entered = frames.set_caps(settings.caps()).map_err(text).and_then(|()| {
         sys::set_environment(&variables);
-        prepare(&settings, descriptors, (&frames, control.as_ref()), keeper, workers)
+        prepare(&settings, descriptors, (&frames, control.as_ref()), report, keeper, workers)
     });
     graph::enter(control);
     let (answer, ready) = match entered {
@@ -121,6 +122,7 @@ fn prepare(
     settings: &Settings,
     mut descriptors: Vec<OwnedFd>,
     sockets: (&Frames, Option<&Frames>),
+    report: Option<OwnedFd>,
     keeper: u32,
     workers: &'static [Worker],
 ) -> Result<Ready, String> {
@@ -147,7 +149,7 @@ fn prepare(
     }
     let held = match worker.run() {
         Run::Inside(run) => {
-            let entered = enter(settings, sockets, &grants, &channels)?;
+            let entered = enter(settings, sockets, report.as_ref(), &grants, &channels)?;
             if !capsicum_rs::sandboxed() {
                 return Err("the kernel says that the process is not in capability mode".to_owned());
             }
@@ -158,6 +160,9 @@ fn prepare(
             Held::Outside(run)
         }
     };
+    if let Some(report) = report {
+        sys::refusals::tell(report).map_err(at("telling refusals"))?;
+    }
     // Not before: entering takes memory, descriptors and processes too.
     for (resource, limit) in &settings.resources {
         let failed = |error| format!("the limit of {resource:?}: {error}");
@@ -168,13 +173,14 @@ fn prepare(
     }
     // What changes credentials has made the kernel forget it.
     sys::die_with(keeper).map_err(at("ending with the keeper"))?;
-    sys::harden(settings.processes, settings.cores)?;
+    sys::harden(settings.processes, settings.cores, settings.ends_at_refusal)?;
     Ok(Ready { name: worker.name(), held, grants, channels })
 }
 
 fn enter(
     settings: &Settings,
     (frames, control): (&Frames, Option<&Frames>),
+    report: Option<&OwnedFd>,
     grants: &BTreeMap<String, OwnedFd>,
     channels: &BTreeMap<String, Frames>,
 ) -> Result<Containment, String> {
@@ -193,6 +199,12 @@ fn enter(
         .grant(&stderr, writes);
     if let Some(control) = control {
         sandbox = sandbox.grant(control, own(CHANNEL));
+    }
+    if let Some(report) = report {
+        sandbox = sandbox.grant(report, own(Rights::WRITE));
+    }
+    if settings.ends_at_refusal {
+        sandbox = sandbox.trap_refusals();
     }
     for Grant { name, limits, .. } in &settings.grants {
         sandbox = match (grants.get(name), channels.get(name)) {

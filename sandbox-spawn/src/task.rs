@@ -63,10 +63,11 @@ pub(crate) const CHANNEL: Rights = Frames::RIGHTS.union(Rights::SHUTDOWN);
 pub(crate) struct Settings {
     pub(crate) worker: String,
     /// Of the descriptors the first is the worker's socket; then, if so, that to its starter; then
-    /// these; then, as the next two say, the directory and the standard error.
+    /// these; then, as the next three say, the directory, where refusals are told, and the standard error.
     pub(crate) grants: Vec<Grant>,
     pub(crate) has_control: bool,
     pub(crate) has_directory: bool,
+    pub(crate) has_report: bool,
     pub(crate) has_stderr: bool,
     /// The standard error is the program's.
     pub(crate) inherits_stderr: bool,
@@ -77,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) processes: bool,
     pub(crate) cores: bool,
     pub(crate) execute: bool,
+    /// What it is refused ends it.
+    pub(crate) ends_at_refusal: bool,
     pub(crate) starts: Option<Starts>,
     /// What a frame of the worker's socket may hold: bytes, descriptors, bytes of shared memory.
     pub(crate) caps: (usize, usize, u64),
@@ -149,8 +152,8 @@ pub(crate) fn is_environment(variables: &[u8]) -> bool {
         .all(|variable| variable.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0))
 }
 
-/// How many grants a task may have: with the leash, the socket, the directory, the standard error and
-/// the environment no more than a frame of default caps has.
+/// How many grants a task may have: with the leash, the socket, the directory, the report, the standard
+/// error and the environment no more than a frame of default caps has.
 pub(crate) const MOST_GRANTS: usize = 56;
 
 impl Task {
@@ -183,6 +186,7 @@ impl Task {
             + usize::from(settings.has_control)
             + settings.grants.len()
             + usize::from(settings.has_directory)
+            + usize::from(settings.has_report)
             + usize::from(settings.has_stderr);
         if descriptors.len() != before + own {
             return Err(Error::protocol("a task with other descriptors than it says"));

@@ -15,7 +15,7 @@ use std::{
 
 use capsicum_channel::{Frames, Handle};
 use sandbox_spawn::{
-    CallError, End,
+    CallError, End, Violation,
     call::{Client, Fate, IN_FLIGHT, Peer, WINDOW},
 };
 use support::{
@@ -339,7 +339,7 @@ impl Peer for Known {
 #[test]
 fn errors_tell_how_the_worker_ended() {
     let end = End::Signalled { signal: 11, core: false };
-    for fate in [Fate::Died(end), Fate::Violation("sendto".to_owned())] {
+    for fate in [Fate::Died(end), Fate::Violation(Violation::Forbidden)] {
         let (here, there) = Frames::pair().expect("a pair");
         let peer = Arc::new(Known(fate.clone(), AtomicBool::new(false)));
         let client = WorkClient::new(here, Arc::<Known>::clone(&peer));

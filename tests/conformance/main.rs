@@ -33,6 +33,7 @@ mod rights;
 mod root;
 mod run;
 mod scene;
+mod traps;
 mod works;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         ("identity", identity::cases()),
         ("errors", errors::cases()),
         ("explanations", explain::cases()),
+        ("traps", traps::cases()),
         #[cfg(target_os = "linux")]
         ("the private root", root::cases()),
         #[cfg(target_os = "linux")]

@@ -23,6 +23,7 @@ pub(crate) use linux::*;
 compile_error!("capsicum-rs enforces on FreeBSD and Linux; elsewhere nothing would hold");
 
 /// What [`enter`] is asked for.
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// The descriptors that are granted, each once.
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) prefer: Option<Containment>,
     /// Whether what is mounted beneath a directory is no part of it.
     pub(crate) without_submounts: bool,
+    /// Whether what is refused also raises a signal.
+    pub(crate) traps: bool,
     /// Whether a broker opens what lies beneath directories that arrive later.
     #[cfg_attr(target_os = "freebsd", expect(dead_code, reason = "the kernel needs none"))]
     pub(crate) broker: bool,

@@ -7,7 +7,7 @@ use std::{
 
 use capsicum_channel::Frames;
 use sandbox_spawn::{
-    Compartment, End, Process, Resource, Worker,
+    Compartment, Process, Resource, Worker,
     call::{Client, Fate, Peer},
 };
 
@@ -50,10 +50,7 @@ impl Peer for Running {
 
     fn fate(&self, within: Duration) -> Option<Fate> {
         let end = self.process().wait_timeout(within).ok().flatten()?;
-        Some(match end {
-            End::Signalled { signal: libc::SIGSYS, .. } => Fate::Violation(end.to_string()),
-            _ => Fate::Died(end),
-        })
+        Some(end.into())
     }
 }
 

@@ -13,10 +13,17 @@ use super::{Builder, DEADLINE, Given, Start, Stderr};
 use crate::{
     Compartment, End, Error, Process, capture,
     graph::{self, Asking, Place, Source},
-    init, keeper, start,
+    init, keeper, start, sys,
     task::{self, MOST_GRANTS, Settings, Task},
     worker,
 };
+
+/// What is to be started, and what stays here: the other ends of its standard error and of its report.
+struct Prepared {
+    task: Task,
+    captured: Option<PipeReader>,
+    report: Option<OwnedFd>,
+}
 
 /// The socket to a worker, its process, and its level unless it is outside.
 type Started = (Frames, Process, Option<Containment>);
@@ -101,7 +108,8 @@ impl Builder {
         frames.set_caps(self.settings.caps()).map_err(|error| failed(&error))?;
         frames.peer_ceiling(Limits::from(&self.settings.ceiling));
         let (leash, other) = Frames::pair().map_err(|error| failed(&error))?;
-        let (task, captured) = self.task(there.into()).map_err(|error| failed(&error))?;
+        let Prepared { task, captured, report } =
+            self.task(there.into()).map_err(|error| failed(&error))?;
         let other = OwnedFd::from(other);
         let keeper = match self.start {
             Start::Fork => Some(self.fork(task, other)?),
@@ -110,8 +118,8 @@ impl Builder {
                 None
             }
         };
-        let started =
-            self.started(frames, Process::new(name, leash, keeper), captured, deadline)?;
+        let process = Process::new(name, leash, keeper).reporting(report);
+        let started = self.started(frames, process, captured, deadline)?;
         if started.2.is_none() != outside {
             return Err(failed(&"it is not confined as it should be"));
         }
@@ -125,6 +133,9 @@ impl Builder {
         }
         if self.settings.starts.is_some() {
             return Err("a worker outside capability mode starts no others");
+        }
+        if self.settings.ends_at_refusal {
+            return Err("outside capability mode no refusal ends a worker");
         }
         if !self.settings.grants.iter().all(|grant| Limits::from(&grant.limits) == Limits::ALL) {
             return Err("limits of a grant do not hold outside capability mode");
@@ -146,6 +157,7 @@ impl Builder {
         }
         let mut settings = self.described();
         settings.has_directory = false;
+        settings.has_report = false;
         let (mut sources, mut sent) = (Vec::new(), Vec::new());
         for given in &self.grants {
             sources.push(match given {
@@ -193,14 +205,15 @@ impl Builder {
     pub(crate) fn described(&self) -> Settings {
         let mut settings = self.settings.clone();
         settings.execute = self.start == Start::Exec;
+        settings.has_report = settings.ends_at_refusal;
         settings.has_stderr = self.stderr != Stderr::Null;
         settings.inherits_stderr = self.stderr == Stderr::Inherit;
         settings.limit_channels();
         settings
     }
 
-    /// The settings, and descriptors of their own; and the other end of the standard error.
-    fn task(&self, socket: OwnedFd) -> io::Result<(Task, Option<PipeReader>)> {
+    /// The settings, and descriptors of their own.
+    fn task(&self, socket: OwnedFd) -> io::Result<Prepared> {
         let settings = self.described();
         let mut descriptors = vec![socket];
         for given in &self.grants {
@@ -215,6 +228,12 @@ impl Builder {
         if let Some(directory) = &self.directory {
             descriptors.push(directory.try_clone()?);
         }
+        let mut report = None;
+        if settings.has_report {
+            let (reader, writer) = sys::refusals::report()?;
+            descriptors.push(writer);
+            report = Some(reader);
+        }
         let mut captured = None;
         match self.stderr {
             Stderr::Null => {}
@@ -226,7 +245,7 @@ impl Builder {
             }
         }
         let environment = task::environment(&self.environment).map_err(io::Error::from)?;
-        Ok((Task { settings, descriptors, environment }, captured))
+        Ok(Prepared { task: Task { settings, descriptors, environment }, captured, report })
     }
 
     fn fork(&self, task: Task, leash: OwnedFd) -> Result<ProcessDescriptor, Error> {

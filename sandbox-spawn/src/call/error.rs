@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use crate::End;
+use crate::{End, Violation};
 
 /// Why a call has no result. Each names the compartment.
 ///
@@ -31,7 +31,7 @@ pub enum CallError<E = Infallible> {
         /// The compartment.
         compartment: Arc<str>,
         /// What it did, as far as that is known.
-        what: String,
+        what: Violation,
     },
     /// The deadline passed. The worker may still be at it; what it answers later is dropped.
     #[error("the worker `{compartment}` did not answer before the deadline")]

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::End;
+use crate::{End, Violation};
 
 /// How a worker ended, for those who were calling it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,13 @@ pub enum Fate {
     /// It has died.
     Died(End),
     /// It did what the system punishes by death: what, as far as that is known.
-    Violation(String),
+    Violation(Violation),
+}
+
+impl From<End> for Fate {
+    fn from(end: End) -> Self {
+        end.violation().map_or(Self::Died(end), Self::Violation)
+    }
 }
 
 /// The worker at the other end of a connection: what has a name for errors, can be ended, and can

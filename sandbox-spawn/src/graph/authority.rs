@@ -56,6 +56,8 @@ impl Authority {
         let mut copies =
             descriptors.iter().map(OwnedFd::try_clone).collect::<std::io::Result<Vec<_>>>()?;
         let stderr = if settings.has_stderr { copies.pop() } else { None };
+        // What it tells is its own.
+        drop(if settings.has_report { copies.pop() } else { None });
         let directory = if settings.has_directory { copies.pop() } else { None };
         let mut every = Limits::from(&settings.ceiling);
         for grant in &settings.grants {
@@ -159,6 +161,7 @@ impl Authority {
         if let Some((_, what)) = wider.iter().find(|(wider, _)| *wider) {
             return Err(format!("it {what}, and `{name}` does not"));
         }
+        settings.ends_at_refusal |= own.ends_at_refusal;
         let (caps, most) = (settings.caps, own.caps);
         if caps.0 > most.0 || caps.1 > most.1 || caps.2 > most.2 {
             return Err(format!("its caps are above those of `{name}`"));
@@ -178,7 +181,7 @@ impl Authority {
         if settings.grants.len() > MOST_GRANTS || names.len() != settings.grants.len() {
             return Err("grants that are too many, or have the same name".to_owned());
         }
-        if settings.grants.len() != sources.len() || settings.has_control {
+        if settings.grants.len() != sources.len() || settings.has_control || settings.has_report {
             return Err("a request that says other things than it has".to_owned());
         }
         let mut descriptors = Vec::new();

@@ -1,6 +1,7 @@
 //! What is FreeBSD's own: reapers, and what procctl(2) sets.
 
 mod events;
+mod refusals;
 
 use std::{
     fs::File,
@@ -16,6 +17,8 @@ use std::{
 use libc::c_int;
 
 pub(crate) use events::Events;
+pub(crate) use refusals::REFUSAL;
+pub(super) use refusals::refusal_told;
 
 use capsicum_rs::ProcessDescriptor;
 
@@ -185,7 +188,7 @@ pub(crate) fn before_entering(cores: bool) -> io::Result<()> {
 
 /// What is left to do in capability mode: the user's number of processes is held to what it is at
 /// least, so that the worker starts none. The kernel does not hold root to it.
-pub(crate) fn harden(processes: bool, _cores: bool) -> Result<(), String> {
+pub(crate) fn harden(processes: bool, _cores: bool, _told: bool) -> Result<(), String> {
     if processes {
         return Ok(());
     }

@@ -3,9 +3,12 @@
 mod confine;
 mod events;
 mod filter;
+mod refusals;
 mod start;
 
 pub(crate) use confine::confine;
+pub(crate) use refusals::REFUSAL;
+pub(super) use refusals::refusal_told;
 pub(crate) use start::start_execution;
 
 use std::{
@@ -149,7 +152,7 @@ const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
 /// What is left to do in capability mode: every capability is given up, and the second filter is
 /// set. That can only narrow, and nothing undoes it.
-pub(crate) fn harden(processes: bool, cores: bool) -> Result<(), String> {
+pub(crate) fn harden(processes: bool, cores: bool, told: bool) -> Result<(), String> {
     let at = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     // PR_CAP_AMBIENT_CLEAR_ALL
     control(libc::PR_CAP_AMBIENT, 4).map_err(at("ambient capabilities"))?;
@@ -166,5 +169,5 @@ pub(crate) fn harden(processes: bool, cores: bool) -> Result<(), String> {
     if !cores {
         control(libc::PR_SET_DUMPABLE, 0).map_err(at("prctl(PR_SET_DUMPABLE)"))?;
     }
-    filter::install(processes).map_err(at("the filter of processes"))
+    filter::install(processes, told).map_err(at("the filter of processes"))
 }

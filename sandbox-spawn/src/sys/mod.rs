@@ -6,6 +6,7 @@ mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
 mod posix;
+pub(crate) mod refusals;
 
 #[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::*;

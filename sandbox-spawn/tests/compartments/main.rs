@@ -13,6 +13,7 @@ mod ends;
 mod graph_ends;
 mod graphs;
 mod raw;
+mod refusals;
 mod setting;
 mod workers;
 
@@ -47,6 +48,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(graph_ends::CASES)
         .chain(attacks::CASES)
         .chain(anew::CASES)
+        .chain(refusals::CASES)
 }
 
 fn main() -> ExitCode {

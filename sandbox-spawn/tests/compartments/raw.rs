@@ -12,9 +12,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use system::{
-    LIMIT_OF_FORKS, More, NOT_CAPABLE, execute, forbidden_call, hide_better_than, kill_keepers,
-    limit_descriptors_of_keepers, no_grandchildren, parents_of, processes_of_guards, search,
-    workers_have_no_capabilities,
+    LIMIT_OF_FORKS, More, NOT_CAPABLE, OPENAT, REFUSAL, WRITE, execute, forbidden_call,
+    hide_better_than, kill_keepers, limit_descriptors_of_keepers, no_grandchildren, parents_of,
+    processes_of_guards, search, workers_have_no_capabilities,
 };
 
 /// What the kernel says of a process.
@@ -137,6 +137,22 @@ pub(crate) fn ignore_everything() {
         // SAFETY: SIG_IGN is a disposition like another.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+}
+
+/// Blocks every signal that can be blocked.
+pub(crate) fn block_everything() {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigfillset fills the set, which the other reads; no old one is asked for.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// write(2) to a number.
+pub(crate) fn write_to(number: RawFd, bytes: &[u8]) {
+    // SAFETY: so many bytes are there.
+    unsafe { libc::write(number, bytes.as_ptr().cast(), bytes.len()) };
 }
 
 /// Touches memory that is not there.

@@ -12,7 +12,7 @@ use capsicum_channel::Frame;
 use sandbox_spawn::{Inside, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::{anew, channels, graph_ends, graphs, raw, setting::SECRET};
+use crate::{anew, channels, graph_ends, graphs, raw, refusals, setting::SECRET};
 
 pub(crate) const WORKERS: &[Worker] = &[
     Worker::new("report", report),
@@ -46,6 +46,7 @@ pub(crate) const WORKERS: &[Worker] = &[
         raw::forbidden_call();
         1
     }),
+    Worker::new("refused", refusals::refused),
     Worker::new("hoard", |_| {
         // More than any limit that the suite sets.
         let mut kept: Vec<Vec<u8>> = Vec::new();

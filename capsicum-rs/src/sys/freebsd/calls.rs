@@ -53,6 +53,15 @@ pub(super) fn cap_getmode() -> io::Result<bool> {
     Ok(mode != 0)
 }
 
+/// procctl(2) `PROC_TRAPCAP_CTL` of this process.
+pub(super) fn trap_refusals(on: bool) -> io::Result<()> {
+    let own = libc::id_t::from(std::process::id());
+    let mut how = if on { libc::PROC_TRAPCAP_CTL_ENABLE } else { libc::PROC_TRAPCAP_CTL_DISABLE };
+    let argument = (&raw mut how).cast();
+    // SAFETY: the command reads one integer, and `how` is one.
+    checked(unsafe { libc::procctl(libc::P_PID, own, libc::PROC_TRAPCAP_CTL, argument) }).map(drop)
+}
+
 /// `cap_rights_limit(2)`
 pub(super) fn cap_rights_limit(fd: RawFd, rights: Rights) -> io::Result<()> {
     let rights = CapRights { words: to_words(rights) };

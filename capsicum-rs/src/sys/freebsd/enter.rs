@@ -67,7 +67,15 @@ pub(crate) fn enter(request: &Request) -> Result<Entered, Error> {
     for change in grants.iter().chain(&others) {
         skip_closed(change.apply(), threaded)?;
     }
-    calls::cap_enter().map_err(|error| Error::system("cap_enter(2)", error))?;
+    // Outside of capability mode it does nothing.
+    let trapped = request.traps.then(|| calls::trap_refusals(true)).transpose();
+    trapped.map_err(|error| Error::system("procctl(PROC_TRAPCAP_CTL)", error))?;
+    if let Err(error) = calls::cap_enter() {
+        if request.traps {
+            let _ = calls::trap_refusals(false);
+        }
+        return Err(Error::system("cap_enter(2)", error));
+    }
     if mode()? != Mode::Capability {
         return Err(Error::Unenforceable {
             what: "capability mode".to_owned(),

@@ -9,7 +9,8 @@ use super::{
     operations::OPERATIONS,
 };
 use crate::{
-    CallRule, Containment, Error, Explanation, GrantRule, Limits, Outcome, Rights, explain::numbers,
+    CallRule, Containment, Error, Explanation, GrantRule, Limits, Outcome, Rights, SystemCall,
+    explain::numbers,
 };
 
 pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
@@ -24,10 +25,11 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
     grants.sort_by_key(|grant| grant.descriptor);
     Ok(Explanation {
         containment: Containment::Capsicum,
-        mechanism:
+        mechanism: format!(
             "the kernel, by the rights(4) of each descriptor; calls that it does not list for \
-                    capability mode are refused in any case"
-                .to_owned(),
+             capability mode are refused in any case{}",
+            if request.traps { "; refusals raise SIGTRAP besides" } else { "" }
+        ),
         calls: calls(&grants, &request.ceiling),
         grants,
         ceiling: request.ceiling.clone(),
@@ -35,6 +37,11 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
         others: "refused with ECAPMODE where it uses a global name or is not listed, else free"
             .to_owned(),
     })
+}
+
+/// Their numbers are not known here.
+pub(crate) fn system_call(_number: u32) -> Option<SystemCall> {
+    None
 }
 
 /// Calls that name an address, which capability mode refuses whatever the rights: it has bindat(2)

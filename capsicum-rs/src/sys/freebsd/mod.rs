@@ -22,7 +22,7 @@ use super::{Confinement, Request};
 use crate::{Error, program::Confined};
 
 pub(crate) use enter::{enter, mode};
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, system_call};
 pub(crate) use limits::{limit, limits_of};
 pub(crate) use support::support;
 

@@ -37,6 +37,7 @@ pub(super) const fn code(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => libc::SECCOMP_RET_ALLOW,
         Verdict::Refuse(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Trap(errno) => libc::SECCOMP_RET_TRAP | errno.cast_unsigned(),
         Verdict::Notify => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     }

@@ -62,6 +62,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Confined, Error> {
         signal_scope: landlock.is_some_and(Landlock::scopes),
         addressable: open.into_iter().any(open::Open::addressable),
         reopens: false,
+        traps: false,
         pid: std::process::id(),
     })?;
     limit::no_new_privileges()?;

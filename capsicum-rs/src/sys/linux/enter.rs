@@ -168,6 +168,7 @@ fn enter_once(request: &Request, record: &mut Record) -> Result<Entered, Error> 
     record.entered = Some(containment);
     record.signal_scope = policy.signal_scope;
     record.arrives = policy.arrives;
+    record.traps = policy.traps;
     Ok(Entered { containment, missing, filter_len: program.len() })
 }
 

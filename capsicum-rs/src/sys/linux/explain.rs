@@ -13,11 +13,12 @@ use super::{
     enter::{Checked, check},
     policy::{Policy, Verdict},
     record,
+    rule::Step,
     syscalls::{Arch, table},
 };
 use crate::{
-    CallRule, Error, Explanation, GrantRule, Limits, Outcome, Rights, explain::error_name,
-    sys::Request,
+    CallRule, Error, Explanation, GrantRule, Limits, Outcome, Rights, SystemCall,
+    explain::error_name, sys::Request,
 };
 
 pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
@@ -30,9 +31,10 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
         (false, true) => ", and Landlock for lookups",
         (false, false) => "",
     };
+    let traps = if policy.traps { "; refusals raise SIGSYS" } else { "" };
     Ok(Explanation {
         containment,
-        mechanism: format!("a seccomp filter of {} instructions{lookups}", program.len()),
+        mechanism: format!("a seccomp filter of {} instructions{lookups}{traps}", program.len()),
         grants: granted.into_iter().map(|number| grant(&policy, number)).collect(),
         calls: calls(&policy, Arch::HOST),
         ceiling: policy.ceiling.clone(),
@@ -41,9 +43,19 @@ pub(crate) fn explain(request: &Request) -> Result<Explanation, Error> {
             Verdict::Refuse(errno) => {
                 format!("refused with {}, as a kernel without it does", error_name(errno))
             }
-            Verdict::Allow | Verdict::Notify | Verdict::Kill => "not looked at".to_owned(),
+            _ => "not looked at".to_owned(),
         },
     })
+}
+
+/// The call of this number, and the first descriptor that it needs something of.
+pub(crate) fn system_call(number: u32) -> Option<SystemCall> {
+    let row = table().find(|row| row.number(Arch::HOST) == Some(number))?;
+    let descriptor = row.rule().iter().find_map(|step| match step {
+        Step::Need(_, need) => need.descriptor(),
+        _ => None,
+    });
+    Some(SystemCall { name: row.name, descriptor })
 }
 
 /// Every call of the table, by name.

@@ -101,6 +101,7 @@ impl Bytes<'_> {
             arrives: fact(6),
             statable: fact(7),
             brokered: fact(8),
+            traps: fact(9),
             pid: 4321,
         }
     }

@@ -47,6 +47,7 @@ pub(super) fn policy(request: &Request, record: &Record, open: &[Open]) -> Resul
         signal_scope: false,
         addressable: false,
         reopens: false,
+        traps: request.traps || record.traps,
         pid: std::process::id(),
     };
     policy.granted = granted

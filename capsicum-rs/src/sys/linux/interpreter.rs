@@ -69,6 +69,9 @@ pub(super) fn run(program: &[Insn], call: &Call) -> Outcome {
                     libc::SECCOMP_RET_ERRNO => {
                         Verdict::Refuse((k & libc::SECCOMP_RET_DATA).cast_signed())
                     }
+                    libc::SECCOMP_RET_TRAP => {
+                        Verdict::Trap((k & libc::SECCOMP_RET_DATA).cast_signed())
+                    }
                     other => panic!("no such verdict: {other:#x}"),
                 };
                 return Outcome { verdict, executed, looked_at_arguments: arguments };

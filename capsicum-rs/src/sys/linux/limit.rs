@@ -179,6 +179,7 @@ pub(crate) fn limit(fd: BorrowedFd<'_>, limits: &Limits) -> Result<(), Error> {
         signal_scope: true,
         addressable: false,
         reopens: false,
+        traps: record.traps,
         pid: std::process::id(),
     })?;
     no_new_privileges()?;

@@ -42,7 +42,7 @@ mod tests;
 
 pub(crate) use confine::confine;
 pub(crate) use enter::enter;
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, system_call};
 pub(crate) use limit::{limit, limits_of};
 pub(crate) use probe::mode;
 pub(crate) use support::support;

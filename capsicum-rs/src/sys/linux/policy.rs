@@ -78,6 +78,8 @@ pub(super) struct Policy {
     pub(super) addressable: bool,
     /// Whether something that has less than the ceiling may be opened through procfs.
     pub(super) reopens: bool,
+    /// Whether what is refused also raises a signal.
+    pub(super) traps: bool,
     /// The process that enters.
     pub(super) pid: u32,
 }
@@ -87,6 +89,8 @@ pub(super) struct Policy {
 pub(super) enum Verdict {
     Allow,
     Refuse(i32),
+    /// Refused, and told by `SIGSYS`, with the error number that it would have been.
+    Trap(i32),
     /// A supervisor answers it.
     Notify,
     Kill,
@@ -112,13 +116,25 @@ impl Policy {
 
     /// What becomes of a call that is refused so.
     pub(super) fn refuse(&self, refusal: Refusal) -> Verdict {
-        self.refusal(refusal).map_or(Verdict::Allow, Verdict::Refuse)
+        match (self.refusal(refusal), refusal) {
+            (None, _) => Verdict::Allow,
+            // The others are answers that callers know what to do with.
+            (Some(errno), Refusal::Global | Refusal::NotCapable) if self.traps => {
+                Verdict::Trap(errno)
+            }
+            (Some(errno), _) => Verdict::Refuse(errno),
+        }
     }
 
     /// What becomes of a call whose descriptor does not meet this.
     pub(super) fn unmet(&self, need: Need) -> Verdict {
         match need {
             Need::Known(_) => Verdict::Notify,
+            // What is pinned is closed by every program that is done with it; and what all descriptors
+            // have says nothing of those that the call is about.
+            Need::Loose(_) | Need::LooseRange(..) | Need::Everywhere(_) => {
+                self.refusal(Refusal::NotCapable).map_or(Verdict::Allow, Verdict::Refuse)
+            }
             _ => self.refuse(Refusal::NotCapable),
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Record {
     pub(super) signal_scope: bool,
     /// Whether directories of other processes may arrive over a socket.
     pub(super) arrives: bool,
+    /// Whether refusals raise a signal.
+    pub(super) traps: bool,
 }
 
 impl Record {
@@ -42,6 +44,7 @@ static RECORD: Mutex<Record> = Mutex::new(Record {
     entered: None,
     signal_scope: false,
     arrives: false,
+    traps: false,
 });
 
 /// The record, for one caller at a time: limits that two threads set come one after the other.

@@ -132,3 +132,22 @@ pub(super) enum Need {
     /// Every descriptor has these rights: the call names its descriptors in memory.
     Everywhere(Rights),
 }
+
+impl Need {
+    /// The argument that is the descriptor, where it is about one.
+    pub(super) fn descriptor(self) -> Option<Arg> {
+        match self {
+            Self::Right(arg, _)
+            | Self::Fcntl(arg, _)
+            | Self::Ioctl(arg, _)
+            | Self::Whole(arg)
+            | Self::Contained(arg)
+            | Self::Known(arg)
+            | Self::Emptied(arg)
+            | Self::Loose(arg)
+            | Self::MapShared(arg)
+            | Self::Message(arg) => Some(arg),
+            Self::LooseRange(..) | Self::Everywhere(_) => None,
+        }
+    }
+}

@@ -108,6 +108,7 @@ fn rights(
         signal_scope: true,
         addressable: false,
         reopens: false,
+        traps: false,
         pid: 0,
     };
     Rights::each()

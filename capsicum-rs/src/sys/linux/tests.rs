@@ -14,6 +14,7 @@ mod names;
 mod needs;
 mod programs;
 mod table;
+mod traps;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,7 @@ fn policy(kind: Kind, ceiling: impl Into<Limits>) -> Policy {
         signal_scope: true,
         addressable: false,
         reopens: false,
+        traps: false,
         pid: OWN,
     }
 }

@@ -68,9 +68,11 @@ const EXECUTIONS: [c_long; 2] = [libc::SYS_execve, libc::SYS_execveat];
 /// - then also execve(2) and execveat(2). A thread that executes something becomes the first one, and
 ///   has no signal at the parent's death; and what was executed is dumpable. Where processes may be
 ///   started there is a guard;
+/// - where its refusals are told, rt_sigaction(2) of `SIGSYS`, which they raise: who could handle it could go
+///   on after one;
 /// - setsockopt(2) `SO_LINGER`: who closes such a socket last waits until its peer has taken everything,
 ///   and that may be whoever the worker sends it to.
-fn program(processes: bool) -> Vec<sock_filter> {
+fn program(processes: bool, told: bool) -> Vec<sock_filter> {
     let mut program = vec![
         instruction(LOAD, NUMBER),
         compare(EQUAL, number(libc::SYS_prctl), 0, 7),
@@ -87,6 +89,15 @@ fn program(processes: bool) -> Vec<sock_filter> {
     for call in GROUPS.iter().chain(&CREDENTIALS).chain(forks).chain(executions) {
         program.push(compare(EQUAL, number(*call), 0, 1));
         program.push(instruction(RETURN, REFUSE));
+    }
+    if told {
+        program.extend([
+            compare(EQUAL, number(libc::SYS_rt_sigaction), 0, 4),
+            instruction(LOAD, argument(0)),
+            compare(EQUAL, libc::SIGSYS.cast_unsigned(), 0, 1),
+            instruction(RETURN, REFUSE),
+            instruction(RETURN, ALLOW),
+        ]);
     }
     program.extend([
         compare(EQUAL, number(libc::SYS_setsockopt), 0, 6),
@@ -110,8 +121,8 @@ fn program(processes: bool) -> Vec<sock_filter> {
 }
 
 /// seccomp(2), for this process and its children, for ever. The caller has one thread.
-pub(super) fn install(processes: bool) -> io::Result<()> {
-    let program = program(processes);
+pub(super) fn install(processes: bool, told: bool) -> io::Result<()> {
+    let program = program(processes, told);
     let length = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
     // SAFETY: the structure describes the program, which lives until after the call.

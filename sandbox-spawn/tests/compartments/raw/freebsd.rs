@@ -34,6 +34,12 @@ pub(super) fn more(_no_fork: bool) -> More {
     More
 }
 
+/// What a refusal raises.
+pub(crate) const REFUSAL: libc::c_int = libc::SIGTRAP;
+/// Numbers of calls, of sys/syscall.h.
+pub(crate) const OPENAT: i64 = 499;
+pub(crate) const WRITE: i64 = 4;
+
 /// Makes a call that there is not.
 pub(crate) fn forbidden_call() {
     // SAFETY: it takes nothing, and does not exist.

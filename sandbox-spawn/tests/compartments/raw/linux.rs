@@ -78,6 +78,12 @@ pub(super) fn more(no_fork: bool) -> More {
     }
 }
 
+/// What a refusal raises.
+pub(crate) const REFUSAL: libc::c_int = libc::SIGSYS;
+/// Numbers of calls.
+pub(crate) const OPENAT: i64 = libc::SYS_openat;
+pub(crate) const WRITE: i64 = libc::SYS_write;
+
 /// Makes a call of another table than the native one.
 pub(crate) fn forbidden_call() {
     // SAFETY: getpid by its x32 number; the filter ends the process.

@@ -128,7 +128,7 @@ fn left(policy: &Policy, when: &[When]) -> Option<(Vec<When>, Option<Why>)> {
 
 fn refuse(policy: &Policy, refusal: Refusal, why: Option<Why>) -> Action {
     match policy.refuse(refusal) {
-        Verdict::Refuse(errno) => Action::Refuse(errno, why),
+        Verdict::Refuse(errno) | Verdict::Trap(errno) => Action::Refuse(errno, why),
         Verdict::Allow | Verdict::Notify | Verdict::Kill => Action::Allow,
     }
 }

@@ -57,7 +57,7 @@ prop_compose! {
             (limits(), any::<[bool; 5]>()),
             0..60,
         ),
-        facts in any::<[bool; 9]>(),
+        facts in any::<[bool; 10]>(),
     ) -> Policy {
         Policy {
             kind,
@@ -77,6 +77,7 @@ prop_compose! {
             signal_scope: facts[2],
             addressable: facts[3],
             reopens: facts[4],
+            traps: facts[9],
             pid: OWN,
         }
     }
