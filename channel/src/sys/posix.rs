@@ -54,6 +54,17 @@ pub(crate) fn ready(fd: BorrowedFd<'_>, way: Direction, within: Duration) -> io:
     Ok(count > 0)
 }
 
+/// nanosleep(2), or less. Not `std::thread::sleep`: that is clock_nanosleep(2), which FreeBSD's capability
+/// mode does not have (sys/kern/syscalls.master), so that it would panic.
+pub(crate) fn rest(time: Duration) {
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the time is only read, and nothing is written where the pointer to it is null.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}
+
 fn option<T: Copy>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);

@@ -11,6 +11,7 @@ use std::{
     process::ExitStatus,
     ptr,
     sync::OnceLock,
+    time::Duration,
 };
 
 use libc::c_int;
@@ -62,6 +63,17 @@ pub(crate) fn wait_for(descriptors: &[RawFd]) -> Vec<bool> {
             return watched.iter().map(|entry| entry.revents != 0).collect();
         }
     }
+}
+
+/// nanosleep(2), or less. Not `std::thread::sleep`: that is clock_nanosleep(2), which FreeBSD's capability
+/// mode does not have (sys/kern/syscalls.master), so that it would panic.
+pub(crate) fn rest(time: Duration) {
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the time is only read, and nothing is written where the pointer to it is null.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
 /// A copy of the descriptor at this number or above.
