@@ -146,7 +146,8 @@ fn one(case: &str, level: &str, start: &str) -> ExitCode {
                 if Instant::now() > deadline {
                     return Err(format!("descriptors before {before:?} and after {after:?}"));
                 }
-                std::thread::sleep(Duration::from_millis(1));
+                // `thread::sleep` is clock_nanosleep(2), which FreeBSD's capability mode does not have.
+                std::thread::park_timeout(Duration::from_millis(1));
             }
         });
     match done {

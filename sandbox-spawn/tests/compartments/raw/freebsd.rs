@@ -1,6 +1,9 @@
 //! What is FreeBSD's own.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use capsicum_rs::Containment;
 use serde::{Deserialize, Serialize};
@@ -53,12 +56,24 @@ fn children(pid: u32) -> Vec<i32> {
     own.map(|process| process.ki_pid).collect()
 }
 
-/// Nothing is left of the zygote.
+/// Nothing is left but the zygote, and of it nothing. What is killed with the worker that has started it is a
+/// zombie until the zygote hears of it (SIGCHLD).
 pub(crate) fn no_grandchildren() -> Result<(), String> {
-    let keepers = children(std::process::id());
-    let left: Vec<i32> =
-        keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned())).collect();
-    if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+    if capsicum_rs::sandboxed() {
+        // `kern.proc` is not to be read there (sysctl_root of sys/kern/kern_sysctl.c).
+        return Ok(());
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let keepers = children(std::process::id());
+        let below = keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned()));
+        let left: Vec<i32> = below.collect();
+        match left.is_empty() {
+            true => return Ok(()),
+            false if Instant::now() > deadline => return Err(format!("{left:?} are left")),
+            false => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 /// There are none.
