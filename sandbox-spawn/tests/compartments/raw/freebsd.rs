@@ -37,10 +37,14 @@ pub(super) fn more(_no_fork: bool) -> More {
     More
 }
 
-/// Makes a call that there is not.
+/// Makes a call that there is not, of which the kernel says so by a signal (`nosys` in kern_sig.c). Where capability
+/// mode refuses it before (syscallenter in subr_syscall.c), the process sends that itself.
 pub(crate) fn forbidden_call() {
-    // SAFETY: it takes nothing, and does not exist.
-    unsafe { libc::syscall(99_999) };
+    // SAFETY: the one takes nothing, and does not exist; the other takes a number.
+    unsafe {
+        libc::syscall(99_999);
+        libc::raise(libc::SIGSYS);
+    }
 }
 
 /// There is but one level.
