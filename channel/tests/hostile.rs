@@ -245,7 +245,7 @@ fn a_full_table() {
     let before = support::free_numbers();
     throw(&there, &honest(&[0], 1), &[file.as_fd()]);
     // As many as there are now: the numbers below the next one are taken.
-    let next = libc::rlim_t::try_from(before[0]).expect("a number");
+    let next = u32::try_from(before[0]).expect("a number").into();
     let most = support::raw::limit_descriptors(next);
     let received = here.recv();
     support::raw::limit_descriptors(most);
