@@ -264,7 +264,8 @@ unsafe extern "C" {
     static mut environ: *mut *mut libc::c_char;
 }
 
-/// Removes every variable, and overwrites what they were: it is in the memory of every fork.
+/// Removes every variable, and overwrites what they were: it is in the memory of every fork. Not by unsetenv(3),
+/// which copies all of them to the heap first, on FreeBSD (`__build_env` in lib/libc/stdlib/getenv.c).
 fn wipe_environment() {
     let mut strings = Vec::new();
     // SAFETY: the process has one thread, and nothing has kept a reference to the environment;
@@ -275,8 +276,9 @@ fn wipe_environment() {
             strings.push((*entry, libc::strlen(*entry)));
             entry = entry.add(1);
         }
+        // As clearenv(3) does.
+        environ = ptr::null_mut();
     }
-    set_environment(&[]);
     for (string, length) in strings {
         // SAFETY: the strings are where the kernel or setenv(3) has put them, in memory that can be
         // written to and that is never given back; nothing refers to them any more.
