@@ -77,6 +77,29 @@ impl ProcessDescriptor {
         Ok(Self { child, status: None })
     }
 
+    /// As [`fork`](Self::fork), or with a number as [`fork_below`](Self::fork_below), in a copy that goes on
+    /// when its last descriptor is closed otherwise than by dropping this: `PD_DAEMON` of pdfork(2).
+    ///
+    /// For a child that has something to do when this process ends, whatever has ended it. On FreeBSD the
+    /// kernel kills the others then, by force and first of all; on Linux every child goes on, and this is
+    /// the same as the other two.
+    ///
+    /// ```
+    /// use capsicum_rs::ProcessDescriptor;
+    ///
+    /// let mut child = ProcessDescriptor::fork_lasting(None, || 7)?;
+    /// assert_eq!(child.wait()?.code(), Some(7));
+    /// # Ok::<(), capsicum_rs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fork`](Self::fork).
+    pub fn fork_lasting(first: Option<RawFd>, child: impl FnOnce() -> u8) -> Result<Self, Error> {
+        let child = sys::process::fork_lasting(first, child)?;
+        Ok(Self { child, status: None })
+    }
+
     /// pidfd_open(2): the descriptor of a child that was started by other means, such as posix_spawn(3), and
     /// that nothing has waited for yet. From here on nothing else may wait for it. The descriptor is at
     /// `first` or above, where the limit of descriptors lets it.

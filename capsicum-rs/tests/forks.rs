@@ -5,7 +5,11 @@
 
 use std::{
     fs::File,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    io::{Read, Write},
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -27,13 +31,15 @@ fn main() -> ExitCode {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         return ExitCode::SUCCESS;
     }
-    let tests: [Test; 7] = [
+    let tests: [Test; 9] = [
         ("a_copy_has_the_descriptors_below_and_no_others", others_are_left_out),
         ("what_the_caller_closes_next_the_copy_has", the_copy_is_apart),
         ("what_the_copy_closes_the_caller_has", the_caller_is_apart),
         ("a_copy_can_start_threads_and_processes", the_copy_is_a_process),
         ("a_copy_that_is_killed_is_seen_to_have_ended", the_copy_ends),
         ("copies_leave_no_descriptors_behind", nothing_is_left),
+        ("a_lasting_copy_goes_on_when_its_parent_has_ended", it_lasts),
+        ("a_lasting_copy_ends_with_its_owner_and_has_the_descriptors_below", it_is_ended),
         ("a_child_that_was_started_otherwise_gets_a_descriptor", a_child_is_taken_over),
     ];
     let (mut passed, mut failed) = (0, 0);
@@ -171,6 +177,52 @@ fn the_copy_ends() -> Outcome {
     child.kill(libc::SIGKILL).map_err(text)?;
     let status = child.wait_timeout(DEADLINE).map_err(text)?.ok_or("it still runs")?;
     ensure(status.code().is_none() && started.elapsed() < DEADLINE, format!("{status}"))
+}
+
+/// On FreeBSD the kernel closes the descriptor with the parent, which kills any other child.
+fn it_lasts() -> Outcome {
+    let (mut here, there) = UnixStream::pair().map_err(text)?;
+    here.set_read_timeout(Some(DEADLINE)).map_err(text)?;
+    let parent = ProcessDescriptor::fork(|| {
+        let child = ProcessDescriptor::fork_lasting(None, || {
+            let mut byte = [0];
+            let mut there = &there;
+            let done = there.read_exact(&mut byte).and_then(|()| there.write_all(&byte));
+            u8::from(done.is_err())
+        });
+        // Not dropped: that would kill it.
+        child.map(std::mem::forget).map_or(1, |()| 0)
+    });
+    let status = parent.map_err(text)?.wait_timeout(DEADLINE).map_err(text)?;
+    ensure(status.is_some_and(|status| status.success()), format!("the parent: {status:?}"))?;
+    drop(there);
+    here.write_all(b"?").map_err(text)?;
+    let mut byte = [0];
+    here.read_exact(&mut byte).map_err(|error| format!("it ended with its parent: {error}"))?;
+    ensure(byte == *b"?", "it answers something else")
+}
+
+fn it_is_ended() -> Outcome {
+    let high = null_above(FIRST)?;
+    let (mut here, there) = UnixStream::pair().map_err(text)?;
+    here.set_read_timeout(Some(DEADLINE)).map_err(text)?;
+    let child = ProcessDescriptor::fork_lasting(Some(FIRST), || {
+        let mut there = &there;
+        if there.write_all(&[u8::from(is_open(high.as_raw_fd()))]).is_err() {
+            return 1;
+        }
+        loop {
+            thread::park();
+        }
+    });
+    let child = child.map_err(text)?;
+    drop(there);
+    let mut byte = [2];
+    here.read_exact(&mut byte).map_err(text)?;
+    ensure(byte == [0], "it has a descriptor above")?;
+    drop(child);
+    let left = here.read(&mut byte).map_err(|error| format!("it goes on: {error}"))?;
+    ensure(left == 0, "it says more")
 }
 
 fn nothing_is_left() -> Outcome {

@@ -234,7 +234,7 @@ impl Socket {
                 _ => return Err(self.failed(way, error)),
             }
             if tries > 1 {
-                std::thread::sleep(AGAIN);
+                sys::rest(AGAIN);
             }
         }
     }

@@ -204,7 +204,7 @@ fn a_descriptor_that_is_dropped_while_it_is_serialised_is_still_the_one_that_is_
 fn more_descriptors_than_the_cap_are_not_sent() {
     let (mut here, mut there) = Channel::<Vec<Handle<File>>, ()>::pair().expect("a pair");
     let files = |count| -> Vec<Handle<File>> {
-        (0..count).map(|_| Handle::new(File::open("Cargo.toml").expect("a file"))).collect()
+        (0..count).map(|_| Handle::new(support::file(b""))).collect()
     };
     let error = here.send(&files(65)).expect_err("beyond the cap");
     assert!(matches!(error, Error::TooManyDescriptors { count: 65, most: 64 }), "{error}");
@@ -280,7 +280,7 @@ fn limits_that_a_mode_expresses_are_sent_so() {
 fn limits_that_cannot_be_held_are_refused_by_name_and_nothing_is_sent() {
     let (mut here, mut there) = Channel::<Handle<OwnedFd>, ()>::pair().expect("a pair");
     let limited = |fd: OwnedFd, rights: Rights| Handle::limited(fd, rights);
-    let file = || OwnedFd::from(File::open("Cargo.toml").expect("a file"));
+    let file = || OwnedFd::from(support::file(b""));
 
     let read = Rights::READ;
     let why = unsupported(&mut here, &limited(file(), read));

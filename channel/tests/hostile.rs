@@ -53,6 +53,7 @@ fn a_hostile_peer() {
     messages_out_of_their_turn();
     an_end_in_the_middle();
     a_flood();
+    a_full_table();
     // None of it is a matter of seconds, whatever length was claimed.
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
@@ -235,4 +236,20 @@ fn a_flood() {
         received += 1;
     }
     assert_eq!(support::free_numbers(), before, "something was left open");
+}
+
+/// The kernel finds no number for what comes: it tells by a flag, or by an error.
+fn a_full_table() {
+    let (mut here, there) = victim::<(), Handle<File>>();
+    let file = support::file(b"");
+    let before = support::free_numbers();
+    throw(&there, &honest(&[0], 1), &[file.as_fd()]);
+    // As many as there are now: the numbers below the next one are taken.
+    let next = u32::try_from(before[0]).expect("a number").into();
+    let most = support::raw::limit_descriptors(next);
+    let received = here.recv();
+    support::raw::limit_descriptors(most);
+    assert!(matches!(&received, Err(Error::Protocol { .. })), "{received:?}");
+    assert_eq!(support::free_numbers(), before, "something was left open");
+    assert!(matches!(here.recv(), Err(Error::Closed)), "it goes on");
 }

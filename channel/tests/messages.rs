@@ -159,6 +159,22 @@ fn the_end_of_the_other_end_is_closed_after_what_it_sent() {
     assert!(matches!(here.try_recv(), Err(Error::Closed)));
 }
 
+/// As a program does that is executed anew, and finds its task in a socket.
+#[test]
+fn a_socket_whose_other_end_is_gone_still_brings_what_was_sent() {
+    let (mut here, there) = Frames::pair().expect("a pair");
+    here.send(&Frame::new(3, 4, b"five", Vec::new()).expect("a frame"), None).expect("sent");
+    drop(here);
+    let mut there = Frames::from_socket(there.into()).expect("it was connected");
+    assert_eq!(there.receive(None).expect("received").payload(), b"five");
+    assert!(matches!(there.receive(None), Err(Error::Closed)));
+    // With nothing in it.
+    let (here, there) = Frames::pair().expect("a pair");
+    drop(here);
+    let mut there = Frames::from_socket(there.into()).expect("it was connected");
+    assert!(matches!(there.receive(None), Err(Error::Closed)));
+}
+
 #[test]
 fn sending_to_nobody_is_closed_and_no_signal() {
     // Then one would end this program. (Linux sends none for sequenced packets; FreeBSD does.)

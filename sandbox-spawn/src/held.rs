@@ -2,7 +2,6 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -10,6 +9,7 @@ use crate::{
     Compartment, Process,
     call::{Client, Fate, Peer},
     pool::Started,
+    sys,
 };
 
 /// How long to wait before looking again whether another thread has learnt how the worker ended.
@@ -46,7 +46,7 @@ impl Peer for Held {
                 Ok(process) => break process,
                 Err(TryLockError::Poisoned(process)) => break process.into_inner(),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
-                Err(TryLockError::WouldBlock) => thread::sleep(AGAIN),
+                Err(TryLockError::WouldBlock) => sys::rest(AGAIN),
             }
         };
         let left = deadline.saturating_duration_since(Instant::now());

@@ -66,7 +66,9 @@ pub fn init(workers: &'static [Worker]) -> Result<(), Error> {
     let there = OwnedFd::from(there);
     let file = sys::own_program().ok();
     let program = std::process::id();
-    let process = ProcessDescriptor::fork(move || zygote(there, file, program, workers));
+    // It hears of the end of this process, and ends what the kernel leaves: a process that a worker started.
+    let process =
+        ProcessDescriptor::fork_lasting(None, move || zygote(there, file, program, workers));
     let process = Mutex::new(process.map_err(Error::init)?);
     let zygote = Zygote { control: Mutex::new(control), process, workers };
     ZYGOTE.set(zygote).map_err(|_| Error::init("it was called before"))

@@ -325,6 +325,9 @@ impl Keeper {
         let (workers, keeper) = (self.workers, std::process::id());
         let file = self.file.as_ref();
         let watched = task.settings.starts.is_some() || task.settings.processes;
+        // A guard, and a starter whose worker may start processes, end what those have left behind when this
+        // process is killed: the kernel must not end them with it. It ends every other child.
+        let lasts = task.settings.processes && !has_starter;
         let started = if task.settings.execute && (!watched || has_starter) {
             start::execute(task, file, keeper, OTHERS)
         } else {
@@ -338,10 +341,10 @@ impl Keeper {
             } else {
                 Box::new(move || guard::run(task, file, keeper, workers))
             };
-            let forked = if apart {
-                ProcessDescriptor::fork_below(OTHERS, child)
-            } else {
-                ProcessDescriptor::fork(child)
+            let forked = match (apart, lasts) {
+                (_, true) => ProcessDescriptor::fork_lasting(apart.then_some(OTHERS), child),
+                (true, false) => ProcessDescriptor::fork_below(OTHERS, child),
+                (false, false) => ProcessDescriptor::fork(child),
             };
             forked.map_err(|error| error.to_string())
         };

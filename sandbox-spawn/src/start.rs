@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::CString,
     fmt::Display,
-    os::fd::{AsFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
 use capsicum_channel::{Caps, Error, Frame, Frames};
@@ -244,6 +244,7 @@ pub(crate) fn execute(
 ) -> Result<ProcessDescriptor, String> {
     let report = task.descriptors.first().map(OwnedFd::try_clone);
     let report = report.ok_or("a task without a socket")?.map_err(text)?;
+    let number = report.as_raw_fd();
     task.settings.execute = false;
     let guarded = task.settings.guarded();
     let stderr = task.descriptors.last().filter(|_| task.settings.has_stderr);
@@ -272,7 +273,7 @@ pub(crate) fn execute(
         parent,
         guarded,
     };
-    sys::start_execution(&execution, least, tell)
+    sys::start_execution(&execution, least, number, tell)
 }
 
 /// A socket in which the task waits for whoever gets it, and the argument that goes with it.

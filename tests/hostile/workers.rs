@@ -1,6 +1,6 @@
 //! Workers that mean harm.
 
-use std::{io::Write, os::fd::AsFd, time::Duration};
+use std::{io::Write, os::fd::AsFd};
 
 use capsicum_channel::{Frame, Frames};
 use sandbox_spawn::{Builder, Compartment, Inside, Worker};
@@ -126,8 +126,9 @@ fn breed(inside: Inside) -> u8 {
     if std::process::id() == first {
         send(&mut frames, Frame::new(1, 0, b"", Vec::new()));
     }
+    // `thread::sleep` is clock_nanosleep(2), which FreeBSD's capability mode does not have.
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::park();
     }
 }
 

@@ -1,11 +1,17 @@
 //! The bindings are those of the headers, as far as that can be seen without libclang: every function,
 //! and how many arguments it takes. `cargo xtask casper --check` makes them anew and compares all of it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
-fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+/// A header and its bindings, as they were when this was compiled: who runs it may have none of the sources.
+macro_rules! pairs {
+    ($($name:literal),* $(,)?) => {
+        [$((
+            $name,
+            include_str!(concat!("../headers/", $name, ".h")),
+            include_str!(concat!("../src/sys/freebsd/bindings/", $name, ".rs")),
+        )),*]
+    };
 }
 
 /// Arguments between a pair of parentheses whose inside this is.
@@ -50,7 +56,7 @@ fn bound(text: &str) -> BTreeMap<String, usize> {
 #[test]
 fn every_prototype_is_bound_and_nothing_else_is() {
     let mut count = 0;
-    for name in [
+    for (name, header, bindings) in pairs![
         "nv",
         "casper",
         "cap_dns",
@@ -62,8 +68,7 @@ fn every_prototype_is_bound_and_nothing_else_is() {
         "cap_sysctl",
         "cap_syslog",
     ] {
-        let header = prototypes(&read(&format!("headers/{name}.h")));
-        let bindings = bound(&read(&format!("src/sys/freebsd/bindings/{name}.rs")));
+        let (header, bindings) = (prototypes(header), bound(bindings));
         assert_eq!(header, bindings, "{name}: run `cargo xtask casper`");
         count += header.len();
     }

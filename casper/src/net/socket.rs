@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_socket_that_blocks_after_all_is_not_waited_for() {
         if !crate::sys::SHUTDOWN_ENDS_CONNECT {
-            println!("skipped: there the kernel's own time ends it");
+            println!("SKIPPED: there the kernel's own time ends it");
             return;
         }
         let new = || Transport::Tcp.socket(([127, 0, 0, 1], 0).into()).unwrap();

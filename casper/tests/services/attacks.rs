@@ -27,12 +27,14 @@ use tempfile::TempDir;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, ensure, not_capable, text},
+    host,
     hostile::{self, patient},
 };
 
 pub(crate) const CASES: &[Case] = &[
-    case("attack_clones_of_a_clone_leave_seats_to_others", seats),
-    case("attack_clients_that_clone_together_leave_seats_to_who_opened_it", together),
+    case("attack_clones_of_a_clone_leave_seats_to_others", seats).needs(host::users),
+    case("attack_clients_that_clone_together_leave_seats_to_who_opened_it", together)
+        .needs(host::users),
     Case {
         lacks: another_user,
         ..case("attack_an_answer_whose_descriptor_cannot_be_sent_is_an_error", on_their_way)
@@ -41,7 +43,7 @@ pub(crate) const CASES: &[Case] = &[
         lacks: no_full_listener,
         ..case("attack_a_syslogd_that_accepts_nobody_holds_no_line", accepts_nobody)
     },
-    case("attack_connecting_to_no_address_leads_to_no_other_family", no_address),
+    case("attack_connecting_to_no_address_leads_to_no_other_family", no_address).needs(host::ipv6),
     Case {
         lacks: hostile::no_procfs,
         ..case("attack_a_link_to_what_a_process_holds_is_not_opened", held_by_a_process)
@@ -49,11 +51,13 @@ pub(crate) const CASES: &[Case] = &[
     case("attack_pages_do_not_tell_how_many_users_are_hidden", |casper| {
         let limits = PwdLimits::unlimited().users(["nobody"], []);
         pages(casper, |pwd: &Pwd| pwd.limit(limits), |pwd| drop(pwd.users().next()))
-    }),
+    })
+    .needs(host::users),
     case("attack_pages_do_not_tell_how_many_groups_are_hidden", |casper| {
         let limits = GrpLimits::unlimited().groups([], [65_534]);
         pages(casper, |grp: &Grp| grp.limit(limits), |grp| drop(grp.groups().next()))
-    }),
+    })
+    .needs(host::groups),
 ];
 
 /// Whoever has a clone, and clones it and its clones, cannot take all seats of the service.

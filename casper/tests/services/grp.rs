@@ -11,25 +11,28 @@ use proptest::prelude::*;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, common, ensure, native, not_capable, text},
-    hostile, model, worker,
+    host, hostile, model, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
-    common("grp_knows_the_groups_of_the_system", knows),
-    common("grp_is_held_to_commands_fields_and_groups", limits),
-    case("grp_is_not_root", not_root),
-    common("grp_refuses_names_that_are_none", names),
-    common("grp_works_in_capability_mode", confined),
+    common("grp_knows_the_groups_of_the_system", knows).needs(host::groups),
+    common("grp_is_held_to_commands_fields_and_groups", limits).needs(host::groups),
+    case("grp_is_not_root", not_root).needs(host::groups),
+    common("grp_refuses_names_that_are_none", names).needs(host::groups),
+    common("grp_works_in_capability_mode", confined).needs(host::groups),
     case("grp_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Grp>(casper, "grp")
-    }),
-    common("grp_obeys_the_model_of_its_limits", obeys),
-    common("grp_does_not_widen", hostile::widening::<Grp>),
-    case("grp_survives_mutated_frames", hostile::mutated_frames::<Grp>),
-    case("grp_has_room_for_so_many_connections", hostile::many_connections::<Grp>),
-    case("grp_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Grp>),
-    case("grp_dies_with_its_name", hostile::death::<Grp>),
-    case("grp_ends_with_its_last_connection", hostile::end::<Grp>),
+    })
+    .needs(host::groups),
+    common("grp_obeys_the_model_of_its_limits", obeys).needs(host::groups),
+    common("grp_does_not_widen", hostile::widening::<Grp>).needs(host::groups),
+    case("grp_survives_mutated_frames", hostile::mutated_frames::<Grp>).needs(host::groups),
+    case("grp_has_room_for_so_many_connections", hostile::many_connections::<Grp>)
+        .needs(host::groups),
+    case("grp_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Grp>)
+        .needs(host::groups),
+    case("grp_dies_with_its_name", hostile::death::<Grp>).needs(host::groups),
+    case("grp_ends_with_its_last_connection", hostile::end::<Grp>).needs(host::groups),
 ];
 
 const NAME: &str = "system.grp";

@@ -47,6 +47,13 @@ pub(crate) fn native() -> bool {
     std::env::var(CASE).is_ok_and(|name| name.starts_with(Provider::Native.prefix()))
 }
 
+impl Case {
+    /// Not on every host: why not on this one.
+    pub(crate) const fn needs(self, lacks: fn() -> Option<String>) -> Self {
+        Self { lacks, ..self }
+    }
+}
+
 pub(crate) const fn case(name: &'static str, body: fn(&Casper) -> Outcome) -> Case {
     Case { name, body, lacks: nothing, providers: &[Provider::Portable], beyond: None }
 }

@@ -1,7 +1,12 @@
 //! A service of the tests' own, in capability mode: it keeps a secret in a file that it was granted,
 //! and tells how many bytes of it are what was guessed.
 
-use std::{fs::File, io::Read, os::fd::AsFd};
+use std::{
+    fs::File,
+    io::Read,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use capsicum_channel::Frames;
 use capsicum_rs::Rights;
@@ -85,8 +90,12 @@ impl Guess for Connection<Secret> {
         while !call::cancelled() {
             std::thread::yield_now();
         }
-        // Also where nobody waits any more.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        // Also where nobody waits any more. `thread::sleep` is clock_nanosleep(2), which FreeBSD's capability mode
+        // does not have.
+        let end = Instant::now() + Duration::from_millis(200);
+        while Instant::now() < end {
+            std::thread::yield_now();
+        }
     }
 
     fn guesses(&mut self) -> u32 {
@@ -144,7 +153,7 @@ impl Tested for Keeper {
     }
 
     fn hurried(&self) -> Self {
-        Self(self.0.within(std::time::Duration::from_millis(50)))
+        Self(self.0.within(Duration::from_millis(50)))
     }
 
     fn ask(&self) -> Result<(), Error> {

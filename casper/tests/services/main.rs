@@ -11,6 +11,7 @@ mod framework;
 mod grp;
 mod harness;
 mod hoards;
+mod host;
 mod hostile;
 mod keeper;
 mod matrix;

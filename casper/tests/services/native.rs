@@ -15,26 +15,29 @@ use crate::{
         Case, NOT_SENT, Outcome, Tested, case, ensure, native, not_capable, of_libcasper,
         only_portable, text,
     },
+    host,
     keeper::Keeper,
 };
 
 pub(crate) const CASES: &[Case] = &[
-    case("without_libcasper_the_error_names_the_library", names_the_library),
+    case("without_libcasper_the_error_names_the_library", names_the_library).needs(host::users),
     of_libcasper("casper_is_not_started_too_late", too_late),
-    of_libcasper("a_service_that_was_not_named_is_not_opened", not_named),
-    of_libcasper("what_libcasper_does_not_have_is_refused", refused),
-    of_libcasper("a_limit_that_cannot_be_held_is_refused", limits),
+    of_libcasper("a_service_that_was_not_named_is_not_opened", not_named).needs(host::users),
+    of_libcasper("what_libcasper_does_not_have_is_refused", refused).needs(host::users),
+    of_libcasper("a_limit_that_cannot_be_held_is_refused", limits).needs(host::groups),
     only_portable(
         "requests_end_at_their_deadline",
         "libnv waits for its answer as long as it takes",
         deadline,
-    ),
-    only_portable("channels_are_sent_to_other_processes", NOT_SENT, sent),
+    )
+    .needs(host::users),
+    only_portable("channels_are_sent_to_other_processes", NOT_SENT, sent).needs(host::users),
     only_portable(
         "grp_is_held_to_names_and_numbers_at_once",
         "libcap_grp stores both under the same keys",
         names_and_numbers,
-    ),
+    )
+    .needs(host::groups),
     only_portable(
         "sysctl_is_limited_to_what_there_is_not",
         "libcap_sysctl is told a MIB, which it has none",
@@ -45,16 +48,17 @@ pub(crate) const CASES: &[Case] = &[
         "libcap_sysctl limits reading and writing",
         no_access,
     ),
-    of_libcasper("a_channel_that_threads_share_has_an_answer_for_each", threads),
-    of_libcasper("channels_outlive_who_opened_them", outlives),
+    of_libcasper("a_channel_that_threads_share_has_an_answer_for_each", threads)
+        .needs(host::users_and_groups),
+    of_libcasper("channels_outlive_who_opened_them", outlives).needs(host::users),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
-    of_libcasper("limits_hold_without_this_crate", bare::held),
+    of_libcasper("limits_hold_without_this_crate", bare::held).needs(host::users),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
-    of_libcasper("limits_of_names_hold_without_this_crate", bare::names),
+    of_libcasper("limits_of_names_hold_without_this_crate", bare::names).needs(host::localhost),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
     of_libcasper("modes_of_the_network_hold_without_this_crate", bare::modes),
     #[cfg(all(target_os = "freebsd", feature = "native"))]
-    of_libcasper("a_list_of_files_holds_without_this_crate", bare::listed),
+    of_libcasper("a_list_of_files_holds_without_this_crate", bare::listed).needs(host::services),
 ];
 
 fn deadline(casper: &Casper) -> Outcome {

@@ -9,7 +9,7 @@ use crate::{
         Case, LONG, Outcome, Tested, case, common, ensure, native, not_capable, of_libcasper, text,
         unsupported,
     },
-    hostile, model, worker,
+    host, hostile, model, worker,
 };
 
 /// Where a host has no such databases, nothing can be found in them.
@@ -18,10 +18,7 @@ const fn with_databases(name: &'static str, body: fn(&Casper) -> Outcome) -> Cas
 }
 
 fn no_databases() -> Option<String> {
-    let missing = ["/etc/protocols", "/etc/services"]
-        .into_iter()
-        .find(|path| !std::path::Path::new(path).exists())?;
-    Some(format!("this host has no {missing}"))
+    host::missing(&["/etc/protocols", "/etc/services"])
 }
 
 pub(crate) const CASES: &[Case] = &[

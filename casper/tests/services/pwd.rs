@@ -11,25 +11,28 @@ use proptest::prelude::*;
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, common, ensure, not_capable, text},
-    hostile, model, worker,
+    host, hostile, model, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
-    common("pwd_knows_the_users_of_the_system", knows),
-    common("pwd_is_held_to_commands_fields_and_users", limits),
-    case("pwd_is_not_root", not_root),
-    common("pwd_refuses_names_that_are_none", names),
-    common("pwd_works_in_capability_mode", confined),
+    common("pwd_knows_the_users_of_the_system", knows).needs(host::users),
+    common("pwd_is_held_to_commands_fields_and_users", limits).needs(host::users),
+    case("pwd_is_not_root", not_root).needs(host::users),
+    common("pwd_refuses_names_that_are_none", names).needs(host::users),
+    common("pwd_works_in_capability_mode", confined).needs(host::users),
     case("pwd_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Pwd>(casper, "pwd")
-    }),
-    common("pwd_obeys_the_model_of_its_limits", obeys),
-    common("pwd_does_not_widen", hostile::widening::<Pwd>),
-    case("pwd_survives_mutated_frames", hostile::mutated_frames::<Pwd>),
-    case("pwd_has_room_for_so_many_connections", hostile::many_connections::<Pwd>),
-    case("pwd_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Pwd>),
-    case("pwd_dies_with_its_name", hostile::death::<Pwd>),
-    case("pwd_ends_with_its_last_connection", hostile::end::<Pwd>),
+    })
+    .needs(host::users),
+    common("pwd_obeys_the_model_of_its_limits", obeys).needs(host::users),
+    common("pwd_does_not_widen", hostile::widening::<Pwd>).needs(host::users),
+    case("pwd_survives_mutated_frames", hostile::mutated_frames::<Pwd>).needs(host::users),
+    case("pwd_has_room_for_so_many_connections", hostile::many_connections::<Pwd>)
+        .needs(host::users),
+    case("pwd_is_not_stopped_by_who_does_not_read", hostile::a_client_that_does_not_read::<Pwd>)
+        .needs(host::users),
+    case("pwd_dies_with_its_name", hostile::death::<Pwd>).needs(host::users),
+    case("pwd_ends_with_its_last_connection", hostile::end::<Pwd>).needs(host::users),
 ];
 
 const NAME: &str = "system.pwd";

@@ -29,6 +29,12 @@ pub(super) fn record_ends(flags: libc::c_int) -> bool {
     flags & libc::MSG_EOR != 0
 }
 
+/// Whether recvmsg(2) says that the table has no room for the descriptors of a record (`unp_externalize` in
+/// sys/kern/uipc_usrreq.c). They are closed, and the record is gone; on FreeBSD 15 without them it is still there.
+pub(super) fn no_room(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> libc::socklen_t {
     length.try_into().unwrap_or(0)

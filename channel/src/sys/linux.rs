@@ -29,6 +29,11 @@ pub(super) fn record_ends(_flags: libc::c_int) -> bool {
     true
 }
 
+/// Whether recvmsg(2) says that the table has no room for the descriptors of a record: `MSG_CTRUNC` does.
+pub(super) fn no_room(_error: &io::Error) -> bool {
+    false
+}
+
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> usize {
     length

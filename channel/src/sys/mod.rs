@@ -16,7 +16,7 @@ pub(crate) use linux::*;
 
 pub(crate) use memory::{Mapping, memory, seal, seals};
 pub(crate) use posix::{
-    Direction, buffers, connected, pair, raise_buffer, ready, set_timeout, shut_down, socket,
+    Direction, buffers, connected, pair, raise_buffer, ready, rest, set_timeout, shut_down, socket,
 };
 pub(crate) use racy::{load, store};
 pub(crate) use sockets::{Received, receive, send};

@@ -54,6 +54,17 @@ pub(crate) fn ready(fd: BorrowedFd<'_>, way: Direction, within: Duration) -> io:
     Ok(count > 0)
 }
 
+/// nanosleep(2), or less. Not `std::thread::sleep`: that is clock_nanosleep(2), which FreeBSD's capability
+/// mode does not have (sys/kern/syscalls.master), so that it would panic.
+pub(crate) fn rest(time: Duration) {
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the time is only read, and nothing is written where the pointer to it is null.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}
+
 fn option<T: Copy>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int) -> io::Result<T> {
     let mut value = MaybeUninit::<T>::zeroed();
     let mut length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
@@ -128,7 +139,7 @@ pub(crate) fn raise_buffer(fd: BorrowedFd<'_>, way: Direction, size: usize) -> i
     set_option(fd, name, &libc::c_int::try_from(size).unwrap_or(libc::c_int::MAX))
 }
 
-/// Whether the socket has a peer: getpeername(2).
+/// Whether the socket has a peer, or has had one: getpeername(2).
 pub(crate) fn connected(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut address = MaybeUninit::<libc::sockaddr_storage>::uninit();
     let mut length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
@@ -136,9 +147,19 @@ pub(crate) fn connected(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: the kernel writes at most `length` bytes, and so many are there.
     match check(unsafe { libc::getpeername(fd.as_raw_fd(), at, &raw mut length) }) {
         Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(false),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(was_connected(fd)),
         Err(error) => Err(error),
     }
+}
+
+/// FreeBSD knows no peer any more once the other end is closed (`soisdisconnected` in sys/kern/uipc_socket.c), but what
+/// that has sent is there still. recv(2) fails of a socket only that was never connected.
+fn was_connected(fd: BorrowedFd<'_>) -> bool {
+    let mut byte = 0_u8;
+    let look = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the kernel writes one byte at most, which is there.
+    let read = unsafe { libc::recv(fd.as_raw_fd(), (&raw mut byte).cast(), 1, look) };
+    read >= 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ENOTCONN)
 }
 
 /// shutdown(2) of both ways.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    SEND_FLAGS, WHOLE_RECORDS, control_length, length_of, passes_descriptor, posix::owned,
+    SEND_FLAGS, WHOLE_RECORDS, control_length, length_of, no_room, passes_descriptor, posix::owned,
     record_ends,
 };
 use crate::Caps;
@@ -120,7 +120,13 @@ pub(crate) fn receive(
     message.msg_controllen = control_length(length);
     let flags = libc::MSG_CMSG_CLOEXEC | flag(wait);
     // SAFETY: the kernel writes no more into either buffer than their lengths, which it is told.
-    let bytes = transferred(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
+    let bytes = transferred(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) });
+    let bytes = match bytes {
+        Err(error) if no_room(&error) => {
+            return Ok(Received { bytes: 0, ends: true, truncated: true, foreign: false });
+        }
+        bytes => bytes?,
+    };
     // SAFETY: the kernel has written so many of the free bytes, which follow those that are there.
     unsafe { buffer.set_len(buffer.len() + bytes) };
     // Whatever has come is owned before anything else is looked at.
@@ -164,6 +170,7 @@ fn receive_bytes(
 /// was something else.
 fn take(message: &libc::msghdr, descriptors: &mut Vec<Option<OwnedFd>>) -> bool {
     let mut foreign = false;
+    let end = message.msg_control.addr().saturating_add(length_of(message.msg_controllen));
     // SAFETY: the kernel has set `msg_controllen` to what it wrote, of which the header is a part.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(ptr::from_ref(message)) };
     while !next.is_null() {
@@ -172,8 +179,9 @@ fn take(message: &libc::msghdr, descriptors: &mut Vec<Option<OwnedFd>>) -> bool 
         let rights = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
         foreign |= !rights;
         if rights || passes_descriptor(header.cmsg_level, header.cmsg_type) {
-            let count = length_of(header.cmsg_len).saturating_sub(control_lengths(0).1)
-                / size_of::<RawFd>();
+            let length = length_of(header.cmsg_len).saturating_sub(control_lengths(0).1);
+            // Whatever a header says: behind the end nothing was written.
+            let count = length.min(end.saturating_sub(data.addr())) / size_of::<RawFd>();
             descriptors.reserve(count);
             for index in 0..count {
                 // SAFETY: the kernel wrote so many descriptors behind the header, all of them new.

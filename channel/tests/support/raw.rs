@@ -22,6 +22,18 @@ pub(crate) fn default_pipe_signal() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
+/// Sets how many descriptors this process may have, and returns how many they were: `RLIMIT_NOFILE`, soft.
+pub(crate) fn limit_descriptors(most: libc::rlim_t) -> libc::rlim_t {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure, and then reads it.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0, "getrlimit");
+        let before = std::mem::replace(&mut limit.rlim_cur, most);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0, "setrlimit");
+        before
+    }
+}
+
 /// What this thread allocates: the harness has another, at any time.
 pub(crate) mod allocations {
     use std::{

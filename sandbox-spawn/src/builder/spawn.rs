@@ -251,7 +251,9 @@ impl Builder {
     fn fork(&self, task: Task, leash: OwnedFd) -> Result<ProcessDescriptor, Error> {
         let workers = init::workers(self.name())?;
         let program = std::process::id();
-        ProcessDescriptor::fork(move || keeper::alone(task, leash, program, workers))
+        let keeper = move || keeper::alone(task, leash, program, workers);
+        // As the zygote, it ends by itself when this process has.
+        ProcessDescriptor::fork_lasting(None, keeper)
             .map_err(|error| Error::start(self.name(), &error))
     }
 }

@@ -32,6 +32,9 @@ pub(crate) struct Execution<'a> {
     pub(crate) guarded: bool,
 }
 
+/// Where what tells of a failure is then, if anything does.
+const REPORT: RawFd = FILE + 1;
+
 /// What has failed in the new process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed {
@@ -67,24 +70,32 @@ impl Execution<'_> {
     /// that may be in the memory of the parent.
     ///
     /// Signals are the program's to see to: what the parent ignores or blocks stays so until then.
-    pub(super) fn replace(&self) -> Failed {
+    ///
+    /// The descriptor by which the new process itself is to say why not, if it is, has its number again then.
+    pub(super) fn replace(&self, report: Option<RawFd>) -> Failed {
         if let Err(error) = leave_parent(self.parent, self.guarded) {
             return Failed::of("leaving the parent", &error);
         }
-        if let Err(error) = self.arrange() {
+        if let Err(error) = self.arrange(report) {
             return Failed::of("its descriptors", &error);
         }
         let arguments = [self.argument.as_ptr(), ptr::null()];
         let environment = [ptr::null()];
         // SAFETY: both lists end with a null, and the argument is a C string.
         unsafe { libc::fexecve(FILE, arguments.as_ptr(), environment.as_ptr()) };
-        Failed::now("execve")
+        let failed = Failed::now("execve");
+        if let Some(report) = report {
+            // Without it nobody is told.
+            let _ = copy_to(REPORT, report);
+        }
+        failed
     }
 
     /// Only the standard streams and the one that is kept stay open for the program.
-    fn arrange(&self) -> io::Result<()> {
+    fn arrange(&self, report: Option<RawFd>) -> io::Result<()> {
         // Out of the way of what comes next.
-        let program = copy_above(self.program.as_raw_fd(), FILE + 1)?;
+        let program = copy_above(self.program.as_raw_fd(), REPORT + 1)?;
+        let report = report.map(|report| copy_above(report, REPORT + 1)).transpose()?;
         copy_to(self.stderr.map_or(0, |fd| fd.as_raw_fd()), 2)?;
         let kept = self.kept.as_raw_fd();
         if kept == KEPT {
@@ -95,6 +106,9 @@ impl Execution<'_> {
         }
         // SAFETY: takes no pointers.
         check(unsafe { libc::dup3(program, FILE, libc::O_CLOEXEC) })?;
-        close_from(FILE + 1)
+        let Some(report) = report else { return close_from(REPORT) };
+        // SAFETY: takes no pointers.
+        check(unsafe { libc::dup3(report, REPORT, libc::O_CLOEXEC) })?;
+        close_from(REPORT + 1)
     }
 }

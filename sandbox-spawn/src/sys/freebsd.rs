@@ -27,14 +27,17 @@ use super::{
     posix::{check, no_cores, owned},
 };
 
-/// Starts it, in a copy of this process: its descriptor. What fails in the copy is told there, by `failed`.
+/// Starts it, in a copy of this process: its descriptor. What fails in the copy is told there, by `failed`, which
+/// uses the descriptor `report` and no other.
 pub(crate) fn start_execution(
     execution: &Execution<'_>,
     _least: RawFd,
+    report: RawFd,
     failed: impl FnOnce(&str),
 ) -> Result<ProcessDescriptor, String> {
-    let copy = ProcessDescriptor::fork_below(execution.above(), move || {
-        failed(&execution.replace().words());
+    let above = execution.above().max(report.saturating_add(1));
+    let copy = ProcessDescriptor::fork_below(above, move || {
+        failed(&execution.replace(Some(report)).words());
         crate::start::NOT_RUN
     });
     copy.map_err(|error| error.to_string())

@@ -16,6 +16,6 @@ pub(crate) use linux::*;
 pub(crate) use execution::{Execution, KEPT};
 pub(crate) use posix::{
     above, arrange, become_guard, become_keeper, become_user, change_directory, end_like, exit,
-    inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, parent,
+    inherited, leave_descriptors, leave_keeper, limit_resource, most_descriptors, parent, rest,
     set_environment, wait_for,
 };

@@ -11,6 +11,7 @@ use std::{
     process::ExitStatus,
     ptr,
     sync::OnceLock,
+    time::Duration,
 };
 
 use libc::c_int;
@@ -62,6 +63,17 @@ pub(crate) fn wait_for(descriptors: &[RawFd]) -> Vec<bool> {
             return watched.iter().map(|entry| entry.revents != 0).collect();
         }
     }
+}
+
+/// nanosleep(2), or less. Not `std::thread::sleep`: that is clock_nanosleep(2), which FreeBSD's capability
+/// mode does not have (sys/kern/syscalls.master), so that it would panic.
+pub(crate) fn rest(time: Duration) {
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the time is only read, and nothing is written where the pointer to it is null.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
 /// A copy of the descriptor at this number or above.
@@ -252,7 +264,8 @@ unsafe extern "C" {
     static mut environ: *mut *mut libc::c_char;
 }
 
-/// Removes every variable, and overwrites what they were: it is in the memory of every fork.
+/// Removes every variable, and overwrites what they were: it is in the memory of every fork. Not by unsetenv(3),
+/// which copies all of them to the heap first, on FreeBSD (`__build_env` in lib/libc/stdlib/getenv.c).
 fn wipe_environment() {
     let mut strings = Vec::new();
     // SAFETY: the process has one thread, and nothing has kept a reference to the environment;
@@ -263,8 +276,9 @@ fn wipe_environment() {
             strings.push((*entry, libc::strlen(*entry)));
             entry = entry.add(1);
         }
+        // As clearenv(3) does.
+        environ = ptr::null_mut();
     }
-    set_environment(&[]);
     for (string, length) in strings {
         // SAFETY: the strings are where the kernel or setenv(3) has put them, in memory that can be
         // written to and that is never given back; nothing refers to them any more.

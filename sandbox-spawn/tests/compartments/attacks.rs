@@ -13,7 +13,7 @@ use sandbox_spawn::{Compartment, Error, Start, service};
 
 use crate::{
     Case,
-    cases::{case, ensure, soon, text},
+    cases::{case, ensure, skipped, soon, text},
     raw,
     setting::Setting,
 };
@@ -30,10 +30,12 @@ pub(crate) const CASES: &[Case] = &[
 
 /// The zygote is told what each worker's environment is, and the next worker is a copy of the zygote.
 fn leftovers(setting: Setting) -> Result<(), String> {
-    if setting.start == Start::Fork || cfg!(target_os = "freebsd") {
-        // It has a copy of all of the program's memory, which is what it is for; and FreeBSD's allocator
-        // has no one place to look at.
+    if setting.start == Start::Fork {
+        // It has a copy of all of the program's memory, which is what it is for.
         return Ok(());
+    }
+    if cfg!(target_os = "freebsd") {
+        return skipped("FreeBSD's allocator has no one place to look at");
     }
     // Never whole in the memory of this program before the zygote is forked, nor in the worker's file.
     let secret: String = ["another worker's ", "password: ", "hunter"].concat();
@@ -58,9 +60,13 @@ fn leftovers(setting: Setting) -> Result<(), String> {
 /// A thread that executes something takes the place of the first one, for which the parent's death was
 /// to be a signal.
 fn execution(setting: Setting) -> Result<(), String> {
-    if cfg!(target_os = "freebsd") || setting.level == Containment::Descriptors {
-        // It ends with the last process descriptor, whatever it has executed; and without Landlock
-        // nothing can be executed.
+    if cfg!(target_os = "freebsd") {
+        return skipped(
+            "a worker of FreeBSD ends with its process descriptor, whatever it has executed",
+        );
+    }
+    if setting.level == Containment::Descriptors {
+        // Without Landlock nothing can be executed.
         return Ok(());
     }
     for processes in [false, true] {
@@ -133,9 +139,12 @@ fn hanging_up(setting: Setting) -> Result<(), String> {
 
 /// The zygote has no room for the descriptors of another worker.
 fn table(setting: Setting) -> Result<(), String> {
-    if setting.start == Start::Fork || cfg!(target_os = "freebsd") {
-        // A keeper has one worker; and on FreeBSD nobody can make its table small.
+    if setting.start == Start::Fork {
+        // A keeper has one worker.
         return Ok(());
+    }
+    if cfg!(target_os = "freebsd") {
+        return skipped("nobody can make the table of another process small on FreeBSD");
     }
     raw::limit_descriptors_of_keepers(101)?;
     let builder = setting.builder("echo").deadline(Duration::from_secs(3));
@@ -190,9 +199,11 @@ fn zombies(setting: Setting) -> Result<(), String> {
 
 /// The kernel counts descriptors in flight for each user, whoever has sent them.
 fn in_flight(setting: Setting) -> Result<(), String> {
-    if cfg!(target_os = "freebsd") || raw::is_root() {
-        // Root may have any number in flight.
-        return Ok(());
+    if cfg!(target_os = "freebsd") {
+        return skipped("FreeBSD does not count what a user has in flight");
+    }
+    if raw::is_root() {
+        return skipped("root may have any number in flight");
     }
     let (mut done, writer) = std::io::pipe().map_err(text)?;
     let worker = setting.builder("clog").grant("done", writer, Rights::WRITE).spawn();

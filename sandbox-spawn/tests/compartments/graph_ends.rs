@@ -86,6 +86,8 @@ fn garbage(setting: Setting) -> Result<(), String> {
         order(&mut worker, "one")?;
         match outcome(&mut worker) {
             Err(reason) if reason.contains("does not listen") => {}
+            // FreeBSD 15 sends nothing where there are no bytes.
+            Ok(()) if kind == "empty" && cfg!(target_os = "freebsd") => {}
             other => return Err(format!("after {kind}: {other:?}")),
         }
         ensure!(worker.wait_timeout(Duration::ZERO).map_err(text)?.is_none(), "{kind} ended it");

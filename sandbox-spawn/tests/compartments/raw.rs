@@ -189,12 +189,13 @@ pub(crate) fn descendants(stay: &mut dyn FnMut(&str)) -> i32 {
     }
 }
 
+/// FreeBSD tells the end of a datagram by `MSG_EOR`.
+const WHOLE: i32 = libc::MSG_NOSIGNAL | libc::MSG_EOR;
+
 /// Sends a datagram, if there is room.
 pub(crate) fn send(fd: RawFd, bytes: &[u8]) {
     // SAFETY: the kernel reads as many bytes as there are.
-    unsafe {
-        libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-    };
+    unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | WHOLE) };
 }
 
 /// Sends one with a descriptor: the error, or 0.
@@ -214,7 +215,7 @@ pub(crate) fn send_descriptor(fd: RawFd, bytes: &[u8], passed: RawFd) -> i32 {
         (*header).cmsg_type = libc::SCM_RIGHTS;
         (*header).cmsg_len = libc::CMSG_LEN(4) as _;
         libc::CMSG_DATA(header).cast::<[u8; 4]>().write(passed.to_ne_bytes());
-        if libc::sendmsg(fd, &raw const message, libc::MSG_NOSIGNAL) < 0 { errno() } else { 0 }
+        if libc::sendmsg(fd, &raw const message, WHOLE) < 0 { errno() } else { 0 }
     }
 }
 

@@ -16,4 +16,5 @@ mod sys;
 pub mod tally;
 
 pub use suite::Suite;
+pub use sys::no_cores;
 pub use tally::Tally;

@@ -108,6 +108,7 @@ fn run(options: &Options) -> io::Result<bool> {
         entries.iter().filter(chosen).for_each(|entry| println!("{}", entry.file));
         return Ok(true);
     }
+    run_tests::no_cores()?;
     let scratch = Scratch::new(directory)?;
     let mut suite = Suite::new();
     for (index, entry) in entries.iter().filter(chosen).enumerate() {

@@ -29,13 +29,17 @@ pub(crate) struct Child {
     descriptor: OwnedFd,
 }
 
-/// Runs `child` in a copy of this process.
+/// Runs `child` in a copy of this process, which ends with its descriptor.
 pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
+    fork_with(0, child)
+}
+
+fn fork_with(flags: libc::c_int, child: impl FnOnce() -> u8) -> Result<Child, Error> {
     if let Some(threads) = threads::several() {
         return Err(Error::Threaded { threads, what: "pdfork(2)" });
     }
     let thread = threads::own_id();
-    if let Some(descriptor) = pdfork().map_err(|error| Error::system("pdfork(2)", error))? {
+    if let Some(descriptor) = pdfork(flags).map_err(|error| Error::system("pdfork(2)", error))? {
         return Ok(Child { descriptor });
     }
     threads::adopt_id(thread);
@@ -44,11 +48,26 @@ pub(crate) fn fork(child: impl FnOnce() -> u8) -> Result<Child, Error> {
 
 /// The same, in a copy that has closed its descriptors from `first` on.
 pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Child, Error> {
-    fork(move || {
+    fork(with_those_below(first, child))
+}
+
+/// Either, in a copy that `procdesc_close` (sys/kern/sys_procdesc.c) does not kill.
+pub(crate) fn fork_lasting(
+    first: Option<RawFd>,
+    child: impl FnOnce() -> u8,
+) -> Result<Child, Error> {
+    match first {
+        None => fork_with(libc::PD_DAEMON, child),
+        Some(first) => fork_with(libc::PD_DAEMON, with_those_below(first, child)),
+    }
+}
+
+fn with_those_below(first: RawFd, child: impl FnOnce() -> u8) -> impl FnOnce() -> u8 {
+    move || {
         // SAFETY: takes no pointers. Nothing in the copy uses them: `child` is told of none.
         unsafe { libc::closefrom(first) };
         child()
-    })
+    }
 }
 
 /// Only pdfork(2) makes descriptors of processes.
@@ -57,13 +76,13 @@ pub(crate) fn of_child(pid: u32, _first: RawFd) -> Result<Child, Error> {
     Err(Error::system(format!("a descriptor of the child {pid}"), error))
 }
 
-/// pdfork(2): the descriptor of the copy, and `None` in the copy. Not `PD_DAEMON`: the copy ends
-/// with its descriptor.
-fn pdfork() -> io::Result<Option<OwnedFd>> {
+/// pdfork(2): the descriptor of the copy, and `None` in the copy. Without `PD_DAEMON` the copy ends with
+/// its descriptor.
+fn pdfork(flags: libc::c_int) -> io::Result<Option<OwnedFd>> {
     let mut descriptor = -1;
     // SAFETY: the call writes one integer, and `descriptor` is one. The copy has all threads of
     // the process, since the caller saw to it that there is one, so no lock in it stays locked.
-    match checked(unsafe { libc::pdfork(&raw mut descriptor, libc::PD_CLOEXEC) })? {
+    match checked(unsafe { libc::pdfork(&raw mut descriptor, libc::PD_CLOEXEC | flags) })? {
         0 => Ok(None),
         // SAFETY: the kernel made this descriptor for the caller, and nothing else knows it yet.
         _ => Ok(Some(unsafe { OwnedFd::from_raw_fd(descriptor) })),

@@ -107,6 +107,17 @@ pub(crate) fn fork_below(first: RawFd, child: impl FnOnce() -> u8) -> Result<Chi
     Ok(Child { pidfd: copies::moved_above(open_child(pid)?, first), pid: pid.cast_unsigned() })
 }
 
+/// Closing a pidfd ends nothing, so that every child is one.
+pub(crate) fn fork_lasting(
+    first: Option<RawFd>,
+    child: impl FnOnce() -> u8,
+) -> Result<Child, Error> {
+    match first {
+        None => fork(child),
+        Some(first) => fork_below(first, child),
+    }
+}
+
 /// The descriptor of a child that is there already.
 pub(crate) fn of_child(pid: u32, first: RawFd) -> Result<Child, Error> {
     let no_child = || io::Error::from_raw_os_error(libc::ECHILD);

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::File,
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket},
     os::fd::AsFd,
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -119,6 +119,36 @@ fn one(name: &str) -> ExitCode {
     }
 }
 
+/// Ends the process of a case where this host has not what the case is about.
+fn need(there: bool, what: &str) {
+    if !there {
+        let name = env::var(CASE).unwrap_or_default();
+        println!("SKIPPED: {name}: this host has no {what}");
+        std::process::exit(SKIPPED);
+    }
+}
+
+fn need_files(paths: &[&str]) {
+    for path in paths {
+        need(Path::new(path).exists(), path);
+    }
+}
+
+/// FreeBSD's C library looks for them in a database that pwd_mkdb(8) writes.
+fn need_users() {
+    need_files(&["/etc/pwd.db"]);
+}
+
+fn need_groups() {
+    need_files(&["/etc/group"]);
+}
+
+fn need_localhost() {
+    let found = ("localhost", 0).to_socket_addrs();
+    let known = found.is_ok_and(|mut found| found.any(|found| found.ip() == Ipv4Addr::LOCALHOST));
+    need(known, "name for 127.0.0.1");
+}
+
 fn ensure(holds: bool, what: &str) -> Outcome {
     if holds { Ok(()) } else { Err(what.into()) }
 }
@@ -166,6 +196,7 @@ fn a_list_of_services_only_narrows() -> Outcome {
 }
 
 fn hosts_are_resolved() -> Outcome {
+    need_localhost();
     let dns = Casper::start(&[Service::Dns])?.dns()?;
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let found = dns.resolve(&Query { service: Some("80"), ..localhost(Some(Family::V4)) })?;
@@ -185,6 +216,7 @@ fn hosts_are_resolved() -> Outcome {
 }
 
 fn limits_of_names_only_narrow() -> Outcome {
+    need_localhost();
     let dns = Casper::start(&[Service::Dns])?.dns()?;
     ensure(dns.channel().limits()?.is_none(), "limits before there are any")?;
     dns.limit_types(&[DnsType::NameToAddress])?;
@@ -215,6 +247,8 @@ fn an_empty_limit_is_refused() -> Outcome {
 }
 
 fn a_channel_goes_through_a_socket() -> Outcome {
+    need_localhost();
+    need_files(&["/etc/services"]);
     let casper = Casper::start(&[Service::Dns, Service::FileArgs])?;
     let dns = casper.dns()?;
     dns.limit_families(&[Family::V4])?;
@@ -235,6 +269,7 @@ fn a_channel_goes_through_a_socket() -> Outcome {
 }
 
 fn a_clone_keeps_the_limits() -> Outcome {
+    need_localhost();
     let dns = Casper::start(&[Service::Dns])?.dns()?;
     dns.limit_families(&[Family::V4])?;
     let other = dns.try_clone()?;
@@ -246,6 +281,7 @@ fn a_clone_keeps_the_limits() -> Outcome {
 }
 
 fn a_service_outlives_libcasper() -> Outcome {
+    need_users();
     let casper = Casper::start(&[Service::Pwd])?;
     let pwd = casper.pwd()?;
     drop(casper);
@@ -253,21 +289,24 @@ fn a_service_outlives_libcasper() -> Outcome {
 }
 
 fn users_are_found() -> Outcome {
+    need_users();
     let pwd = Casper::start(&[Service::Pwd])?.pwd()?;
     let root = pwd.by_name("root")?.ok_or("no root")?;
-    ensure(root.uid == Some(0) && root.home == Path::new("/root"), "root")?;
+    ensure(root.uid == Some(0) && root.home.is_absolute(), "root")?;
     ensure(pwd.by_name("no such user")?.is_none(), "nobody of that name")?;
     let mut first = Vec::new();
     while let Some(user) = pwd.next_user()? {
         first.push(user.name);
     }
-    ensure(first.len() > 5 && first.iter().any(|name| name == "root"), "users in turn")?;
+    // Not every system has more than root.
+    ensure(first.iter().any(|name| name == "root"), "users in turn")?;
     pwd.rewind()?;
     ensure(pwd.next_user()?.map(|user| user.name).as_ref() == first.first(), "starting over")?;
     ensure(matches!(pwd.by_name("ro\0ot"), Err(Error::Invalid { .. })), "a zero byte")
 }
 
 fn limits_of_users_hold() -> Outcome {
+    need_users();
     let casper = Casper::start(&[Service::Pwd])?;
     let pwd = casper.pwd()?;
     pwd.limit_lookups(&[Lookup::ByName])?;
@@ -289,20 +328,22 @@ fn limits_of_users_hold() -> Outcome {
 }
 
 fn groups_are_found() -> Outcome {
+    need_groups();
     let grp = Casper::start(&[Service::Grp])?.grp()?;
     let wheel = grp.by_name("wheel")?.ok_or("no wheel")?;
-    ensure(wheel.gid == Some(0) && wheel.members.iter().any(|name| name == "root"), "wheel")?;
+    ensure(wheel.gid == Some(0), "wheel")?;
     ensure(grp.by_id(0)?.map(|group| group.name) == Some("wheel".into()), "by its number")?;
     let mut count = 0;
     while grp.next_group()?.is_some() {
         count += 1;
     }
-    ensure(count > 5, "groups in turn")?;
+    ensure(count > 0, "groups in turn")?;
     grp.rewind()?;
     ensure(grp.next_group()?.is_some(), "starting over")
 }
 
 fn limits_of_groups_hold() -> Outcome {
+    need_groups();
     let grp = Casper::start(&[Service::Grp])?.grp()?;
     grp.limit_lookups(&[Lookup::ById])?;
     grp.limit_fields(&[GroupField::Name, GroupField::Gid])?;
@@ -316,6 +357,7 @@ fn limits_of_groups_hold() -> Outcome {
 }
 
 fn protocols_are_found() -> Outcome {
+    need_files(&["/etc/protocols"]);
     let db = Casper::start(&[Service::NetDb])?.net_db()?;
     let tcp = db.protocol("tcp")?.ok_or("no tcp")?;
     ensure(tcp.number == libc::IPPROTO_TCP && tcp.aliases.contains(&"TCP".into()), "tcp")?;
@@ -361,6 +403,7 @@ fn rules() -> FileRules {
 }
 
 fn files_of_the_list_are_opened_alone() -> Outcome {
+    need_files(&["/etc/services", "/etc/protocols"]);
     let casper = Casper::start(&[Service::FileArgs])?;
     let (one, two) = (Path::new("/etc/services"), Path::new("/etc/protocols"));
     let files = casper.file_args(&[one, two], &rules())?;
@@ -397,6 +440,7 @@ fn files_of_the_list_are_opened_alone() -> Outcome {
 }
 
 fn descriptors_of_files_are_limited() -> Outcome {
+    need_files(&["/etc/services"]);
     let casper = Casper::start(&[Service::FileArgs])?;
     // CAP_SEEK_TELL | CAP_READ without CAP_FSTAT: sys/capsicum.h.
     let rules = FileRules { rights: Some([0x5, 0]), ..rules() };
@@ -437,6 +481,7 @@ fn connections_are_limited() -> Outcome {
 }
 
 fn connections_to_what_was_resolved() -> Outcome {
+    need_localhost();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let other = socket()?;
@@ -481,6 +526,10 @@ fn what_is_hidden_from_c_is_refused() -> Outcome {
 }
 
 fn services_work_in_capability_mode() -> Outcome {
+    need_localhost();
+    need_files(&["/etc/services"]);
+    need_users();
+    need_groups();
     let casper = Casper::start(&Service::ALL.map(|service| match service {
         // Not in every release.
         Service::NetDb => Service::Dns,

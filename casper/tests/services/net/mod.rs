@@ -21,7 +21,7 @@ use casper::{
 
 use crate::{
     harness::{Case, LONG, Outcome, Tested, case, common, ensure, of_libcasper, text},
-    hostile, worker,
+    host, hostile, worker,
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -30,14 +30,16 @@ pub(crate) const CASES: &[Case] = &[
     common("net_is_held_to_what_it_does", limits::modes),
     of_libcasper("net_refuses_limits_that_libcasper_does_not_hold", limits::lists),
     case("net_is_held_to_addresses_and_ports", limits::addresses),
-    case("net_is_held_to_families", limits::families),
+    case("net_is_held_to_families", limits::families).needs(host::ipv6),
     common("net_resolves", resolve::answers),
     common("net_connects_to_what_was_resolved_at_all", resolve::resolved_at_all),
-    case("net_connects_to_what_it_has_resolved", resolve::resolved),
-    case("net_is_held_to_names", resolve::names),
+    case("net_connects_to_what_it_has_resolved", resolve::resolved).needs(host::localhost),
+    case("net_is_held_to_names", resolve::names).needs(host::localhost),
     common("net_refuses_descriptors_that_are_no_sockets_of_its_kind", descriptors::descriptors),
-    common("net_gives_up_a_connection_that_is_not_made", connect::too_long),
-    case("net_is_not_stopped_by_a_connection_that_is_not_made", connect::hanging),
+    common("net_gives_up_a_connection_that_is_not_made", connect::too_long)
+        .needs(host::full_listener),
+    case("net_is_not_stopped_by_a_connection_that_is_not_made", connect::hanging)
+        .needs(host::full_listener),
     Case {
         lacks: floods::same_user,
         ..case("net_is_not_stopped_by_floods_of_descriptors", floods::floods)
@@ -48,7 +50,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     common("net_works_in_capability_mode", limits::confined_to_modes),
     case("net_is_held_to_addresses_in_capability_mode", limits::confined),
-    case("net_makes_no_listener_that_is_made_another_one", limits::again),
+    case("net_makes_no_listener_that_is_made_another_one", limits::again).needs(host::ipv6),
     case("net_works_in_a_worker_that_was_granted_it", |casper| {
         worker::granted::<Net>(casper, "net")
     }),
@@ -66,6 +68,7 @@ pub(crate) const CASES: &[Case] = &[
     case("net_ends_with_its_last_connection", hostile::end::<Net>),
 ];
 
+pub(crate) use connect::waits_for_ever;
 pub(crate) use floods::same_user;
 
 const NAME: &str = "system.net";

@@ -32,6 +32,7 @@ struct Plan<'a> {
 pub(crate) fn start_execution(
     execution: &Execution<'_>,
     least: RawFd,
+    _report: RawFd,
     failed: impl FnOnce(&str),
 ) -> Result<ProcessDescriptor, String> {
     start(execution, least).inspect_err(|reason| failed(reason))
@@ -89,7 +90,7 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, UNSHARE)
     };
     let failed = match apart {
-        0 => plan.execution.replace(),
+        0 => plan.execution.replace(None),
         _ => Failed::now("close_range"),
     };
     plan.failed.set(Some(failed));

@@ -1,6 +1,9 @@
 //! What is FreeBSD's own.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use capsicum_rs::Containment;
 use serde::{Deserialize, Serialize};
@@ -40,10 +43,14 @@ pub(crate) const REFUSAL: libc::c_int = libc::SIGTRAP;
 pub(crate) const OPENAT: i64 = 499;
 pub(crate) const WRITE: i64 = 4;
 
-/// Makes a call that there is not.
+/// Makes a call that there is not, of which the kernel says so by a signal (`nosys` in kern_sig.c). Where capability
+/// mode refuses it before (syscallenter in subr_syscall.c), the process sends that itself.
 pub(crate) fn forbidden_call() {
-    // SAFETY: it takes nothing, and does not exist.
-    unsafe { libc::syscall(99_999) };
+    // SAFETY: the one takes nothing, and does not exist; the other takes a number.
+    unsafe {
+        libc::syscall(99_999);
+        libc::raise(libc::SIGSYS);
+    }
 }
 
 /// There is but one level.
@@ -59,12 +66,24 @@ fn children(pid: u32) -> Vec<i32> {
     own.map(|process| process.ki_pid).collect()
 }
 
-/// Nothing is left of the zygote.
+/// Nothing is left but the zygote, and of it nothing. What is killed with the worker that has started it is a
+/// zombie until the zygote hears of it (SIGCHLD).
 pub(crate) fn no_grandchildren() -> Result<(), String> {
-    let keepers = children(std::process::id());
-    let left: Vec<i32> =
-        keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned())).collect();
-    if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+    if capsicum_rs::sandboxed() {
+        // `kern.proc` is not to be read there (sysctl_root of sys/kern/kern_sysctl.c).
+        return Ok(());
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let keepers = children(std::process::id());
+        let below = keepers.iter().flat_map(|keeper| children(keeper.cast_unsigned()));
+        let left: Vec<i32> = below.collect();
+        match left.is_empty() {
+            true => return Ok(()),
+            false if Instant::now() > deadline => return Err(format!("{left:?} are left")),
+            false => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 /// There are none.

@@ -45,3 +45,23 @@ pub(crate) fn kill_group(leader: u32) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Has the kernel write no cores of this process and of what it starts, unless they raise the limit again: many
+/// tests crash on purpose, and a small system has little room. setrlimit(2) of `RLIMIT_CORE`, soft.
+///
+/// # Errors
+///
+/// Those of the calls.
+pub fn no_cores() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure.
+    if unsafe { libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = 0;
+    // SAFETY: the kernel reads the structure.
+    match unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

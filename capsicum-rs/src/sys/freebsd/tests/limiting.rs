@@ -70,7 +70,7 @@ fn a_fresh_descriptor_has_every_right() {
 fn every_right_of_the_kernel_can_be_left_alone_and_is_read_back() {
     for (name, right) in Rights::each() {
         if !kernel_rights().unwrap().contains(right) {
-            println!("skipped: this release has no {name}");
+            println!("SKIPPED: this release has no {name}");
             continue;
         }
         let file = fresh();
@@ -173,7 +173,7 @@ fn more_requests_than_the_kernel_takes_are_refused_before_anything_changes() {
 fn a_right_of_a_later_release_is_refused_by_name_before_anything_changes() {
     let lacking = Rights::ALL - kernel_rights().unwrap();
     if lacking.is_empty() {
-        println!("skipped: this release has every right");
+        println!("SKIPPED: this release has every right");
     }
     for (name, right) in Rights::each().filter(|(_, right)| lacking.contains(*right)) {
         let file = fresh();
