@@ -9,7 +9,7 @@ use std::{
 use capsicum_rs::{Limits, Rights};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Caps, Error, Frames, descriptor::Descriptor, frame, header::Header, socket::Until};
+use crate::{Caps, Error, Frames, descriptor::Descriptor, socket::Until};
 
 /// One end of a connection: sends values of `S`, receives values of `R`.
 ///
@@ -152,7 +152,8 @@ impl<S, R: DeserializeOwned> Channel<S, R> {
     ///
     /// [`Error::Closed`], [`Error::Deadline`], [`Error::Protocol`] and [`Error::System`].
     pub fn recv(&mut self) -> Result<R, Error> {
-        self.receive_until(self.until())?.ok_or(Error::Deadline)
+        let Some(message) = self.receive_until(self.until())? else { return Err(Error::Deadline) };
+        Ok(message)
     }
 
     /// Receives a message, if one comes by then.
@@ -174,25 +175,9 @@ impl<S, R: DeserializeOwned> Channel<S, R> {
     }
 
     fn receive_until(&mut self, until: Until) -> Result<Option<R>, Error> {
-        let (caps, expected) = (self.caps(), self.received);
-        let decode = |header: Header, payload: &[u8], descriptors: &mut Vec<Option<OwnedFd>>| {
-            if header.kind != 0 || header.sequence != expected {
-                return Err(Error::protocol("a message out of its turn"));
-            }
-            frame::decode(payload, descriptors, caps)
-        };
-        match self.frames.receive_with(until, decode)? {
-            None => Ok(None),
-            Some(Ok(message)) => {
-                self.received += 1;
-                Ok(Some(message))
-            }
-            Some(Err(error)) => {
-                // Also where a descriptor could not be checked: the message is lost.
-                self.frames.close();
-                Err(error)
-            }
-        }
+        let message = self.frames.receive_value(self.received, until)?;
+        self.received += u64::from(message.is_some());
+        Ok(message)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Frames: what one datagram holds.
 
 use std::{
+    borrow::Cow,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
 };
@@ -20,6 +21,9 @@ use crate::{
 /// What the numbers mean is up to those who use [`Frames`](crate::Frames); a
 /// [`Channel`](crate::Channel) counts its messages with `sequence` and leaves `kind` at 0.
 ///
+/// One that was [received in place](crate::Frames::receive_in_place) borrows its bytes, `'a`; others have
+/// their own.
+///
 /// ```
 /// use capsicum_channel::{Caps, Frame};
 ///
@@ -29,15 +33,15 @@ use crate::{
 /// # Ok::<(), capsicum_channel::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Frame {
+pub struct Frame<'a> {
     kind: u16,
     sequence: u64,
     /// The header, written last, and the payload. Neither before it is filled.
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
     descriptors: Vec<Passed>,
 }
 
-impl Frame {
+impl Frame<'static> {
     /// A frame of bytes that are not a value of serde's.
     ///
     /// # Errors
@@ -50,7 +54,7 @@ impl Frame {
         descriptors: Vec<OwnedFd>,
     ) -> Result<Self, Error> {
         let descriptors = descriptors.into_iter().map(Passed::Owned).collect();
-        let bytes = [&[0; header::LENGTH], payload].concat();
+        let bytes = Cow::Owned([&[0; header::LENGTH], payload].concat());
         let mut frame = Self { kind, sequence, bytes, descriptors };
         frame.finish()?;
         Ok(frame)
@@ -78,11 +82,11 @@ impl Frame {
 
     /// Buffers, to be [filled](Self::fill) before they are a frame.
     pub(crate) fn unfilled() -> Self {
-        Self { kind: 0, sequence: 0, bytes: Vec::new(), descriptors: Vec::new() }
+        Self { kind: 0, sequence: 0, bytes: Cow::Owned(Vec::new()), descriptors: Vec::new() }
     }
 
     /// Becomes the frame of a value, for a peer with this ceiling, in the buffers that it has. After
-    /// an error it holds nothing.
+    /// an error it holds no descriptors.
     pub(crate) fn fill<T: Serialize + ?Sized>(
         &mut self,
         kind: u16,
@@ -91,26 +95,23 @@ impl Frame {
         caps: Caps,
         ceiling: Option<&Arc<Limits>>,
     ) -> Result<(), Error> {
-        self.clear();
         (self.kind, self.sequence) = (kind, sequence);
+        self.close();
         let Self { bytes, descriptors, .. } = self;
+        let bytes = bytes.to_mut();
+        bytes.clear();
+        bytes.extend_from_slice(&[0; header::LENGTH]);
         let most = header::LENGTH.saturating_add(caps.inline);
         let (result, failed) = passing::pack(caps, ceiling, descriptors, || {
-            bytes.extend_from_slice(&[0; header::LENGTH]);
             postcard::serialize_with_flavor(value, Capped { bytes, most })
         });
-        let filled = match (result, failed) {
-            (_, Some(error)) => Err(*error),
-            (Ok(()), None) => self.finish(),
-            (Err(postcard::Error::SerializeBufferFull), None) => {
-                Err(Error::TooLarge { size: caps.inline.saturating_add(1), most: caps.inline })
-            }
-            (Err(error), None) => Err(Error::Encode { reason: error.to_string() }),
+        let error = match (result, failed) {
+            (Ok(()), None) => return self.finish(),
+            (Err(error), None) => unencoded(&error, caps),
+            (_, Some(error)) => *error,
         };
-        if filled.is_err() {
-            self.clear();
-        }
-        filled
+        self.close();
+        Err(error)
     }
 
     /// Writes the header.
@@ -120,33 +121,43 @@ impl Frame {
         let length = u32::try_from(size).map_err(|_| Error::TooLarge { size, most })?;
         let (count, most) = (self.descriptors.len(), Caps::MAX_DESCRIPTORS);
         let number = u16::try_from(count).ok().filter(|_| count <= most);
-        let descriptors = number.ok_or(Error::TooManyDescriptors { count, most })?;
+        let Some(descriptors) = number else {
+            return Err(Error::TooManyDescriptors { count, most });
+        };
         let header = Header { length, kind: self.kind, descriptors, sequence: self.sequence };
-        self.bytes[..header::LENGTH].copy_from_slice(&header.write());
+        self.bytes.to_mut()[..header::LENGTH].copy_from_slice(&header.write());
         Ok(())
     }
 
-    /// Closes and frees what it holds, but for the buffers.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+    /// Closes the descriptors that it holds.
+    #[inline]
+    pub(crate) fn close(&mut self) {
         self.descriptors.clear();
     }
+}
 
-    /// A frame that was received: every claim of its header has been checked.
+impl<'a> Frame<'a> {
+    /// A frame that was received: every claim of its header, which is in the bytes too, has been checked.
+    #[inline]
     pub(crate) fn received(
         header: Header,
-        payload: &[u8],
+        bytes: &'a [u8],
         descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Self {
-        let mut bytes = Vec::with_capacity(header::LENGTH + payload.len());
-        bytes.extend_from_slice(&header.write());
-        bytes.extend_from_slice(payload);
         let mut passed = Vec::new();
         // Mostly there are none.
         if !descriptors.is_empty() {
             passed.extend(descriptors.drain(..).flatten().map(Passed::Owned));
         }
+        let bytes = Cow::Borrowed(bytes);
         Self { kind: header.kind, sequence: header.sequence, bytes, descriptors: passed }
+    }
+
+    /// The same frame with bytes of its own, to be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Frame<'static> {
+        let Self { kind, sequence, bytes, descriptors } = self;
+        Frame { kind, sequence, bytes: Cow::Owned(bytes.into_owned()), descriptors }
     }
 
     /// What kind of message it is.
@@ -189,22 +200,31 @@ impl Frame {
     /// and descriptor. [`Error::System`] where a descriptor could not be checked: in capability mode
     /// that needs rights in the ceiling, see [`Descriptor`](crate::Descriptor).
     pub fn decode<T: DeserializeOwned>(self, caps: Caps) -> Result<T, Error> {
-        let mut owned = Vec::with_capacity(self.descriptors.len());
-        for passed in self.descriptors {
-            owned.push(Some(match passed {
-                Passed::Owned(fd) => fd,
-                // Decoded by the process that has encoded it.
-                Passed::Shared(holder) => holder
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)"))?,
-            }));
+        let Self { bytes, descriptors, .. } = self;
+        let mut owned = Vec::new();
+        // Mostly there are none.
+        if !descriptors.is_empty() {
+            owned = descriptors.into_iter().map(own).collect::<Result<_, _>>()?;
         }
-        decode(&self.bytes[header::LENGTH..], &mut owned, caps)
+        decode(&bytes[header::LENGTH..], &mut owned, caps)
+    }
+}
+
+/// A descriptor that can be taken out of its frame.
+fn own(passed: Passed) -> Result<Option<OwnedFd>, Error> {
+    match passed {
+        Passed::Owned(fd) => Ok(Some(fd)),
+        // Decoded by the process that has encoded it.
+        Passed::Shared(holder) => holder
+            .as_fd()
+            .try_clone_to_owned()
+            .map(Some)
+            .map_err(Error::system("fcntl(F_DUPFD_CLOEXEC)")),
     }
 }
 
 /// Decodes a payload and its descriptors, to the last of both. None of those is left.
+#[inline]
 pub(crate) fn decode<T: DeserializeOwned>(
     payload: &[u8],
     descriptors: &mut Vec<Option<OwnedFd>>,
@@ -217,18 +237,31 @@ pub(crate) fn decode<T: DeserializeOwned>(
     if let Some(error) = unpacked.failed {
         return Err(*error);
     }
-    let value = result.map_err(|error| {
-        Error::protocol(match error {
-            postcard::Error::SerdeDeCustom => "a value that is none of its type".to_owned(),
-            other => other.to_string(),
-        })
-    })?;
+    let value = result.map_err(undecoded)?;
     if unpacked.surplus {
         return Err(Error::protocol("descriptors that the value does not have"));
     }
     match input.finalize() {
         Ok([]) => Ok(value),
         _ => Err(Error::protocol("bytes after the value")),
+    }
+}
+
+#[cold]
+fn undecoded(error: postcard::Error) -> Error {
+    Error::protocol(match error {
+        postcard::Error::SerdeDeCustom => "a value that is none of its type".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+#[cold]
+fn unencoded(error: &postcard::Error, caps: Caps) -> Error {
+    match error {
+        postcard::Error::SerializeBufferFull => {
+            Error::TooLarge { size: caps.inline.saturating_add(1), most: caps.inline }
+        }
+        other => Error::Encode { reason: other.to_string() },
     }
 }
 

@@ -8,12 +8,11 @@ use std::{
 };
 
 use capsicum_rs::{Limits, Rights};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Caps, Error, Frame,
     descriptor::Descriptor,
-    header::Header,
     socket::{Socket, Until},
     sys,
     transfer::{Incoming, Outgoing},
@@ -186,13 +185,13 @@ impl Frames {
         kind: u16,
         sequence: u64,
         value: &T,
-    ) -> Result<Frame, Error> {
+    ) -> Result<Frame<'static>, Error> {
         self.sender.encode(kind, sequence, value)
     }
 
     /// Takes the buffers of a frame that is not needed any more, for the next one that is encoded.
     /// What it holds is closed and freed.
-    pub fn reuse(&mut self, frame: Frame) {
+    pub fn reuse(&mut self, frame: Frame<'static>) {
         self.sender.reuse(frame);
     }
 
@@ -220,9 +219,32 @@ impl Frames {
     /// # Errors
     ///
     /// [`Error::Closed`], [`Error::Deadline`], [`Error::Protocol`] and [`Error::System`].
-    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame, Error> {
-        let frame = self.receiver.receive(&self.socket, deadline.into(), Frame::received)?;
-        frame.ok_or(Error::Deadline)
+    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame<'static>, Error> {
+        self.receive_in_place(deadline).map(Frame::into_owned)
+    }
+
+    /// Receives a frame, whose bytes are where they were received until the next one is: to be decoded at
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`receive`](Self::receive).
+    ///
+    /// ```
+    /// use capsicum_channel::Frames;
+    ///
+    /// let (mut here, mut there) = Frames::pair()?;
+    /// let frame = here.encode(1, 0, "one")?;
+    /// here.send(&frame, None)?;
+    /// let caps = there.caps();
+    /// let frame = there.receive_in_place(None)?;
+    /// assert_eq!((frame.kind(), frame.decode::<String>(caps)?), (1, "one".to_owned()));
+    /// # Ok::<(), capsicum_channel::Error>(())
+    /// ```
+    pub fn receive_in_place(&mut self, deadline: Option<Instant>) -> Result<Frame<'_>, Error> {
+        let received = self.receiver.receive(&self.socket, deadline.into())?;
+        let Some(frame) = received else { return Err(Error::Deadline) };
+        Ok(frame)
     }
 
     /// Receives a frame if one is there.
@@ -230,8 +252,8 @@ impl Frames {
     /// # Errors
     ///
     /// Those of [`receive`](Self::receive), but for the deadline.
-    pub fn try_receive(&mut self) -> Result<Option<Frame>, Error> {
-        self.receiver.receive(&self.socket, Until::Now, Frame::received)
+    pub fn try_receive(&mut self) -> Result<Option<Frame<'static>>, Error> {
+        Ok(self.receiver.receive(&self.socket, Until::Now)?.map(Frame::into_owned))
     }
 
     /// Gives the connection up: both ends find it closed. For a layer above that has received what
@@ -258,13 +280,13 @@ impl Frames {
         self.sender.send_value(&self.socket, sequence, value, until)
     }
 
-    /// Receives, and makes something of the frame without another copy of it.
-    pub(crate) fn receive_with<T>(
+    /// Receives and decodes.
+    pub(crate) fn receive_value<T: DeserializeOwned>(
         &mut self,
+        sequence: u64,
         until: Until,
-        make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
     ) -> Result<Option<T>, Error> {
-        self.receiver.receive(&self.socket, until, make)
+        self.receiver.receive_value(&self.socket, sequence, until)
     }
 }
 
@@ -288,12 +310,12 @@ impl FrameSender {
         kind: u16,
         sequence: u64,
         value: &T,
-    ) -> Result<Frame, Error> {
+    ) -> Result<Frame<'static>, Error> {
         self.sender.encode(kind, sequence, value)
     }
 
     /// See [`Frames::reuse`].
-    pub fn reuse(&mut self, frame: Frame) {
+    pub fn reuse(&mut self, frame: Frame<'static>) {
         self.sender.reuse(frame);
     }
 
@@ -321,14 +343,20 @@ impl FrameReceiver {
     }
 
     /// See [`Frames::receive`].
-    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame, Error> {
-        let frame = self.receiver.receive(&self.socket, deadline.into(), Frame::received)?;
-        frame.ok_or(Error::Deadline)
+    pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame<'static>, Error> {
+        self.receive_in_place(deadline).map(Frame::into_owned)
+    }
+
+    /// See [`Frames::receive_in_place`].
+    pub fn receive_in_place(&mut self, deadline: Option<Instant>) -> Result<Frame<'_>, Error> {
+        let received = self.receiver.receive(&self.socket, deadline.into())?;
+        let Some(frame) = received else { return Err(Error::Deadline) };
+        Ok(frame)
     }
 
     /// See [`Frames::try_receive`].
-    pub fn try_receive(&mut self) -> Result<Option<Frame>, Error> {
-        self.receiver.receive(&self.socket, Until::Now, Frame::received)
+    pub fn try_receive(&mut self) -> Result<Option<Frame<'static>>, Error> {
+        Ok(self.receiver.receive(&self.socket, Until::Now)?.map(Frame::into_owned))
     }
 
     /// See [`Frames::close`]. A thread that is sending finds it closed too.

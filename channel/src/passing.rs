@@ -10,12 +10,14 @@ use std::{
     fmt,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
-    thread::LocalKey,
 };
 
 use capsicum_rs::Limits;
 
-use crate::{Caps, Error, sys};
+use crate::{
+    Caps, Error,
+    sys::{self, Held},
+};
 
 /// A descriptor of a frame.
 pub(crate) enum Passed {
@@ -41,17 +43,8 @@ impl fmt::Debug for Passed {
     }
 }
 
-/// What a thread keeps of the message that it is encoding or decoding.
-trait Message: Sized {
-    /// There is no message.
-    const NONE: Self;
-
-    fn is_there(&self) -> bool;
-}
-
 /// The message that is being encoded.
 struct Packing {
-    there: bool,
     /// How many descriptors it may have.
     most: usize,
     /// How many bytes of memory it may still have.
@@ -59,15 +52,6 @@ struct Packing {
     ceiling: Option<Arc<Limits>>,
     passed: Vec<Passed>,
     failed: Option<Box<Error>>,
-}
-
-impl Message for Packing {
-    const NONE: Self =
-        Self { there: false, most: 0, shared: 0, ceiling: None, passed: Vec::new(), failed: None };
-
-    fn is_there(&self) -> bool {
-        self.there
-    }
 }
 
 impl Packing {
@@ -97,19 +81,10 @@ impl Packing {
 
 /// The message that is being decoded.
 struct Unpacking {
-    there: bool,
     /// How many bytes of memory it may still have.
     shared: u64,
     received: Vec<Option<OwnedFd>>,
     failed: Option<Box<Error>>,
-}
-
-impl Message for Unpacking {
-    const NONE: Self = Self { there: false, shared: 0, received: Vec::new(), failed: None };
-
-    fn is_there(&self) -> bool {
-        self.there
-    }
 }
 
 impl Unpacking {
@@ -125,71 +100,32 @@ impl Unpacking {
     }
 }
 
-// They stay in their places, and are filled in anew for each message: to move them takes longer than
-// to encode a small message.
+// A type may well send a message of its own while it is serialised, or panic: afterwards there is again what was
+// there before.
 thread_local! {
-    static PACKING: RefCell<Packing> = const { RefCell::new(Packing::NONE) };
-    static UNPACKING: RefCell<Unpacking> = const { RefCell::new(Unpacking::NONE) };
+    static PACKING: Held<RefCell<Packing>> = const { Held::none() };
+    static UNPACKING: Held<RefCell<Unpacking>> = const { Held::none() };
 }
 
-/// The thread's place while a message is in it. When it is dropped, what was there before is put
-/// back: a type may well send a message of its own while it is serialised, or panic.
-struct Scope<T: Message + 'static> {
-    place: &'static LocalKey<RefCell<T>>,
-    before: Option<Box<T>>,
-}
-
-impl<T: Message> Scope<T> {
-    fn enter(place: &'static LocalKey<RefCell<T>>, fill: impl FnOnce(&mut T)) -> Self {
-        let before = place.with_borrow_mut(|message| {
-            let before = message.is_there().then(|| Box::new(std::mem::replace(message, T::NONE)));
-            fill(message);
-            before
-        });
-        Self { place, before }
-    }
-
-    /// `take` leaves no message.
-    fn leave<R>(self, take: impl FnOnce(&mut T) -> R) -> R {
-        let taken = self.place.with_borrow_mut(take);
-        if self.before.is_none() {
-            // There is nothing to put back.
-            std::mem::forget(self);
-        }
-        taken
-    }
-}
-
-impl<T: Message> Drop for Scope<T> {
-    fn drop(&mut self) {
-        let before = self.before.take().map_or(T::NONE, |before| *before);
-        // What is dropped then may have code of its own, which may send a message.
-        drop(self.place.replace(before));
-    }
-}
-
-/// Runs `encode`, with handles going into `passed`, which is empty.
+/// Runs `encode`, with handles going into `passed`.
+#[inline]
 pub(crate) fn pack<T>(
     caps: Caps,
     ceiling: Option<&Arc<Limits>>,
     passed: &mut Vec<Passed>,
     encode: impl FnOnce() -> T,
 ) -> (T, Option<Box<Error>>) {
-    let scope = Scope::enter(&PACKING, |message| {
-        message.there = true;
-        message.most = caps.descriptors.min(Caps::MAX_DESCRIPTORS);
-        message.shared = caps.shared;
-        message.ceiling = ceiling.cloned();
-        std::mem::swap(&mut message.passed, passed);
+    let message = RefCell::new(Packing {
+        most: caps.descriptors.min(Caps::MAX_DESCRIPTORS),
+        shared: caps.shared,
+        ceiling: ceiling.cloned(),
+        passed: std::mem::take(passed),
+        failed: None,
     });
-    let result = encode();
-    let failed = scope.leave(|message| {
-        message.there = false;
-        message.ceiling = None;
-        std::mem::swap(&mut message.passed, passed);
-        message.failed.take()
-    });
-    (result, failed)
+    let result = Held::during(&PACKING, &message, encode);
+    let message = message.into_inner();
+    *passed = message.passed;
+    (result, message.failed)
 }
 
 /// What is left of a message that has been decoded.
@@ -200,24 +136,22 @@ pub(crate) struct Unpacked {
 }
 
 /// Runs `decode`, with handles coming out of `received`, which is empty then.
+#[inline]
 pub(crate) fn unpack<T>(
     received: &mut Vec<Option<OwnedFd>>,
     caps: Caps,
     decode: impl FnOnce() -> T,
 ) -> (T, Unpacked) {
-    let scope = Scope::enter(&UNPACKING, |message| {
-        message.there = true;
-        message.shared = caps.shared;
-        std::mem::swap(&mut message.received, received);
+    let message = RefCell::new(Unpacking {
+        shared: caps.shared,
+        received: std::mem::take(received),
+        failed: None,
     });
-    let result = decode();
-    let failed = scope.leave(|message| {
-        message.there = false;
-        std::mem::swap(&mut message.received, received);
-        message.failed.take()
-    });
-    let surplus = received.iter().any(Option::is_some);
-    received.clear();
+    let result = Held::during(&UNPACKING, &message, decode);
+    let Unpacking { received: mut left, failed, .. } = message.into_inner();
+    let surplus = left.iter().any(Option::is_some);
+    left.clear();
+    *received = left;
     (result, Unpacked { surplus, failed })
 }
 
@@ -229,10 +163,11 @@ pub(crate) fn add<E: serde::ser::Error>(
 ) -> Result<u32, E> {
     // Before the message is borrowed: it is code of the holder's.
     let fd = holder.as_fd();
-    PACKING.with_borrow_mut(|message| {
-        if !message.there {
+    Held::look(&PACKING, |message| {
+        let Some(message) = message else {
             return Err(E::custom("descriptors are sent by channels, and by nothing else"));
-        }
+        };
+        let mut message = message.borrow_mut();
         message.add(holder, fd, limits, shared).map_err(|error| {
             let text = E::custom(&error);
             message.failed.get_or_insert_with(|| Box::new(error));
@@ -247,14 +182,16 @@ pub(crate) fn take<T, E: serde::de::Error>(
     shared: u64,
     make: impl FnOnce(OwnedFd) -> Result<T, Error>,
 ) -> Result<T, E> {
-    let taken = UNPACKING
-        .with_borrow_mut(|message| message.there.then(|| message.take(index, shared)))
-        .ok_or_else(|| E::custom("descriptors are received by channels, and by nothing else"))?;
-    taken.and_then(make).map_err(|error| {
-        let text = E::custom(&error);
-        UNPACKING.with_borrow_mut(|message| {
-            message.failed.get_or_insert_with(|| Box::new(error));
-        });
-        text
+    Held::look(&UNPACKING, |message| {
+        let Some(message) = message else {
+            return Err(E::custom("descriptors are received by channels, and by nothing else"));
+        };
+        // Not borrowed while something is made of it.
+        let taken = message.borrow_mut().take(index, shared);
+        taken.and_then(make).map_err(|error| {
+            let text = E::custom(&error);
+            message.borrow_mut().failed.get_or_insert_with(|| Box::new(error));
+            text
+        })
     })
 }

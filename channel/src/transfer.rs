@@ -3,10 +3,10 @@
 use std::{os::fd::OwnedFd, sync::Arc};
 
 use capsicum_rs::Limits;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Caps, Error, Frame,
+    Caps, Error, Frame, frame,
     header::{self, Header},
     socket::{Socket, Until, Waiting},
     sys::{self, Direction, Received},
@@ -18,7 +18,7 @@ pub(crate) struct Outgoing {
     pub(crate) caps: Caps,
     pub(crate) ceiling: Option<Arc<Limits>>,
     /// The buffers of the next frame.
-    spare: Option<Frame>,
+    spare: Option<Frame<'static>>,
     waiting: Waiting,
 }
 
@@ -28,14 +28,14 @@ impl Outgoing {
         kind: u16,
         sequence: u64,
         value: &T,
-    ) -> Result<Frame, Error> {
+    ) -> Result<Frame<'static>, Error> {
         let mut frame = self.spare.take().unwrap_or_else(Frame::unfilled);
         frame.fill(kind, sequence, value, self.caps, self.ceiling.as_ref())?;
         Ok(frame)
     }
 
-    pub(crate) fn reuse(&mut self, mut frame: Frame) {
-        frame.clear();
+    pub(crate) fn reuse(&mut self, mut frame: Frame<'static>) {
+        frame.close();
         self.spare = Some(frame);
     }
 
@@ -61,7 +61,7 @@ impl Outgoing {
         let spare = spare.get_or_insert_with(Frame::unfilled);
         spare.fill(0, sequence, value, *caps, ceiling.as_ref())?;
         let sent = send(socket, spare, *caps, until, waiting);
-        spare.clear();
+        spare.close();
         sent
     }
 }
@@ -124,27 +124,54 @@ pub(crate) struct Incoming {
     /// What has come of it.
     buffer: Vec<u8>,
     descriptors: Vec<Option<OwnedFd>>,
+    /// It is whole, and was made use of: it is in the way of the next one.
+    used: bool,
     waiting: Waiting,
 }
 
 impl Incoming {
     /// `None` where there was no time and nothing whole was there.
-    pub(crate) fn receive<T>(
+    #[inline]
+    pub(crate) fn receive(
         &mut self,
         socket: &Socket,
         until: Until,
-        make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
+    ) -> Result<Option<Frame<'_>>, Error> {
+        let header = self.header(socket, until)?;
+        Ok(header.map(|header| Frame::received(header, &self.buffer, &mut self.descriptors)))
+    }
+
+    /// Receives and decodes the message of this sequence. After an error the socket is dead, unless nothing
+    /// was received.
+    pub(crate) fn receive_value<T: DeserializeOwned>(
+        &mut self,
+        socket: &Socket,
+        sequence: u64,
+        until: Until,
     ) -> Result<Option<T>, Error> {
+        let Some(header) = self.header(socket, until)? else { return Ok(None) };
+        let decoded = if header.kind == 0 && header.sequence == sequence {
+            frame::decode(&self.buffer[header::LENGTH..], &mut self.descriptors, self.caps)
+        } else {
+            self.descriptors.clear();
+            Err(Error::protocol("a message out of its turn"))
+        };
+        if decoded.is_err() {
+            // Also where a descriptor could not be checked: the message is lost.
+            socket.kill();
+        }
+        decoded.map(Some)
+    }
+
+    /// Receives a frame into the buffer: its header.
+    fn header(&mut self, socket: &Socket, until: Until) -> Result<Option<Header>, Error> {
+        if std::mem::take(&mut self.used) {
+            self.buffer.clear();
+        }
         match self.whole(socket, until) {
-            Ok(None) => Ok(None),
-            Ok(Some(header)) => {
-                // Out of the way of the next frame, should `make` panic.
-                let mut buffer = std::mem::take(&mut self.buffer);
-                let made = make(header, &buffer[header::LENGTH..], &mut self.descriptors);
-                self.descriptors.clear();
-                buffer.clear();
-                self.buffer = buffer;
-                Ok(Some(made))
+            Ok(header) => {
+                self.used = header.is_some();
+                Ok(header)
             }
             Err(error) => {
                 if error.is_fatal() {

@@ -164,7 +164,11 @@ impl Task {
     }
 
     /// Sends it, with some descriptors before its own.
-    pub(crate) fn frame(self, before: Vec<OwnedFd>, frames: &Frames) -> Result<Frame, Error> {
+    pub(crate) fn frame(
+        self,
+        before: Vec<OwnedFd>,
+        frames: &Frames,
+    ) -> Result<Frame<'static>, Error> {
         let handles: Vec<_> = before.into_iter().chain(self.descriptors).map(Handle::new).collect();
         Frame::encode(START, 0, &(self.settings, handles, self.environment), frames.caps())
     }

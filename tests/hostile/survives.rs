@@ -87,7 +87,7 @@ fn spawn(builder: &Builder) -> Result<Compartment, String> {
 }
 
 /// What becomes of waiting for the worker.
-fn told(worker: &mut Compartment) -> Result<Frame, Error> {
+fn told(worker: &mut Compartment) -> Result<Frame<'static>, Error> {
     let received = worker.frames().receive(within(Duration::from_secs(20)));
     received.map_err(|error| worker.explain(error))
 }
@@ -109,7 +109,7 @@ fn stops_reading() -> Result<(), String> {
     }
 }
 
-fn told_soon(worker: &mut Compartment) -> Result<Frame, Error> {
+fn told_soon(worker: &mut Compartment) -> Result<Frame<'static>, Error> {
     let received = worker.frames().receive(within(Duration::from_millis(50)));
     received.map_err(|error| worker.explain(error))
 }

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+mod held;
 #[cfg(target_os = "linux")]
 mod linux;
 mod memory;
@@ -14,6 +15,7 @@ pub(crate) use freebsd::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 
+pub(crate) use held::Held;
 pub(crate) use memory::{Mapping, memory, seal, seals};
 pub(crate) use posix::{
     Direction, buffers, connected, pair, raise_buffer, ready, rest, set_timeout, shut_down, socket,

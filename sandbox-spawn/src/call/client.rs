@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::Frames;
+use capsicum_channel::{Frame, Frames};
 use serde::Serialize;
 
 use super::{CallError, Decode, Items, Peer, Reply, connection::Connection, peer::Named, wire};
@@ -147,10 +147,10 @@ impl Client {
         decode: Decode<T, E>,
     ) -> Result<T, CallError<E>> {
         let deadline = self.deadline()?;
-        match self.connection.call(wire::CALL, request, deadline) {
-            Ok(frame) => self.connection.answered(frame, decode),
-            Err(failure) => Err(self.connection.error(failure, deadline)),
-        }
+        let answered = |frame: Frame<'_>| self.connection.answered(frame, decode);
+        self.connection
+            .call(wire::CALL, request, deadline, answered)
+            .unwrap_or_else(|failure| Err(self.connection.error(failure, deadline)))
     }
 
     /// Sends a call, whose answer `decode` understands.

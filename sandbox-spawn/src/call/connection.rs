@@ -12,12 +12,13 @@
 use std::{
     fmt,
     os::fd::{AsFd, BorrowedFd},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Caps, Frame, FrameSender, Frames};
+use capsicum_channel::{Caps, Frame, FrameReceiver, FrameSender, Frames};
 use serde::Serialize;
 
 use super::{CallError, Fate, Peer, waiter::Waiter, wire};
@@ -29,7 +30,7 @@ mod state;
 #[cfg(feature = "tokio")]
 pub(crate) use driven::Driven;
 pub(crate) use state::Failure;
-use state::{Dead, Place, State, Taken, Why};
+use state::{Breach, Dead, Place, State, Why, size};
 
 /// How long to receive, or to wait, before another try to send. Room to send comes without anything
 /// to receive, and only one of them can be waited for.
@@ -158,7 +159,7 @@ impl Connection {
                 Ok(Some(frame)) => Ok(frame),
                 Err(error) => Err(error),
             };
-            if let Taken::Breach = state.received(received, None) {
+            if state.received(received).is_err() {
                 receiver.close();
             }
         }
@@ -186,31 +187,61 @@ impl Connection {
         self.lock()
     }
 
-    /// Receives one frame, or waits for whoever does: the frame, if it is what is waited for and all of that.
+    /// Gives the reader's role back.
+    fn give_back<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        mut receiver: Box<FrameReceiver>,
+        received: Result<(), Breach>,
+    ) -> Guard<'a> {
+        if received.is_err() {
+            receiver.close();
+        }
+        state.receiver = Some(receiver);
+        state.post();
+        self.tell(state)
+    }
+
+    /// Receives with the reader's role, for who alone awaits the answer that is due. If it is a reply, `decode` takes
+    /// it where it is; anything else is taken as any frame.
+    fn receive_reply<D>(
+        &self,
+        mut receiver: Box<FrameReceiver>,
+        deadline: Option<Instant>,
+        id: u64,
+        decode: impl FnOnce(Frame<'_>) -> D,
+    ) -> Result<D, Guard<'_>> {
+        let frame = match receiver.receive_in_place(deadline) {
+            Ok(frame) if frame.kind() == wire::REPLY && frame.sequence() == id => frame,
+            other => {
+                let mut state = self.lock();
+                let received = state.received(other);
+                return Err(self.give_back(state, receiver, received));
+            }
+        };
+        let size = size(&frame);
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode(frame)));
+        let mut state = self.lock();
+        state.concluded(id, size);
+        self.give_back(state, receiver, Ok(())).pass_on();
+        Ok(decoded.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// Receives one frame, or waits for whoever does.
     fn step<'a>(
         &'a self,
         mut state: Guard<'a>,
         deadline: Option<Instant>,
         place: Place,
-    ) -> (Guard<'a>, Option<Frame>) {
-        let deadline = if state.owed.is_empty() { deadline } else { Some(soon(deadline)) };
+    ) -> Guard<'a> {
+        let deadline = state.receives_until(deadline);
         let reads = !matches!(place, Place::Role);
         if let Some(mut receiver) = state.receiver.take_if(|_| reads) {
             drop(state);
-            let received = receiver.receive(deadline);
-            let own = if let Place::Answer(id) = place { Some(id) } else { None };
+            let received = receiver.receive_in_place(deadline);
             let mut state = self.lock();
-            let answer = match state.received(received, own) {
-                Taken::Answer(frame) => Some(frame),
-                Taken::Nothing => None,
-                Taken::Breach => {
-                    receiver.close();
-                    None
-                }
-            };
-            state.receiver = Some(receiver);
-            state.post();
-            return (self.tell(state), answer);
+            let received = state.received(received);
+            return self.give_back(state, receiver, received);
         }
         let waiter = Waiter::this_thread();
         match place {
@@ -226,7 +257,7 @@ impl Connection {
         }
         let mut state = self.lock();
         state.leave();
-        (state, None)
+        state
     }
 
     /// Waits for the sender's role and for room, and receives meanwhile, or lets another thread.
@@ -244,7 +275,7 @@ impl Connection {
                 return Ok(Role { connection: self, sender: Some(sender), id });
             }
             Self::go_on(&mut state, deadline, waited)?;
-            state = self.step(state, deadline, place).0;
+            state = self.step(state, deadline, place);
             waited = true;
         }
     }
@@ -260,18 +291,50 @@ impl Connection {
         self.sent(kind, request, streams, deadline).map(|(_, id)| id)
     }
 
-    /// Sends a call that does not stream, and waits for the frame that answers it.
-    pub(crate) fn call<Q: Serialize + ?Sized>(
+    /// Sends a call that does not stream, and waits for the frame that answers it: what `decode` makes of it.
+    pub(crate) fn call<Q: Serialize + ?Sized, D>(
         &self,
         kind: u16,
         request: &Q,
         deadline: Option<Instant>,
-    ) -> Result<Frame, Failure> {
+        decode: impl Fn(Frame<'_>) -> D,
+    ) -> Result<D, Failure> {
         let (state, id) = self.sent(kind, request, false, deadline)?;
         let sent = Sent { connection: self, id };
-        let frame = self.answer(state, id, deadline)?;
+        let decoded = self.answer(state, id, deadline, decode)?;
         std::mem::forget(sent);
-        Ok(frame)
+        Ok(decoded)
+    }
+
+    /// Waits for the frame that answers a call which does not stream.
+    pub(crate) fn wait<D>(
+        &self,
+        id: u64,
+        deadline: Option<Instant>,
+        decode: impl Fn(Frame<'_>) -> D,
+    ) -> Result<D, Failure> {
+        self.answer(self.lock(), id, deadline, decode)
+    }
+
+    fn answer<'a, D>(
+        &'a self,
+        mut state: Guard<'a>,
+        id: u64,
+        deadline: Option<Instant>,
+        decode: impl Fn(Frame<'_>) -> D,
+    ) -> Result<D, Failure> {
+        if state.dead.is_none()
+            && state.exchange.awaits_only(id)
+            && let Some(receiver) = state.receiver.take()
+        {
+            let until = state.receives_until(deadline);
+            drop(state);
+            match self.receive_reply(receiver, until, id, &decode) {
+                Ok(decoded) => return Ok(decoded),
+                Err(other) => state = other,
+            }
+        }
+        self.next_of(state, id, deadline).map(decode)
     }
 
     fn sent<Q: Serialize + ?Sized>(
@@ -293,7 +356,7 @@ impl Connection {
             if passed(deadline) {
                 return Err(Failure(Why::Deadline));
             }
-            state = self.step(state, Some(soon(deadline)), Place::Room).0;
+            state = self.step(state, Some(soon(deadline)), Place::Room);
         }
         sender.reuse(frame);
         role.give_back(&mut state);
@@ -301,16 +364,20 @@ impl Connection {
     }
 
     /// The next frame that belongs to a call.
-    pub(crate) fn receive(&self, id: u64, deadline: Option<Instant>) -> Result<Frame, Failure> {
-        self.answer(self.lock(), id, deadline)
+    pub(crate) fn receive(
+        &self,
+        id: u64,
+        deadline: Option<Instant>,
+    ) -> Result<Frame<'static>, Failure> {
+        self.next_of(self.lock(), id, deadline)
     }
 
-    fn answer<'a>(
+    fn next_of<'a>(
         &'a self,
         mut state: Guard<'a>,
         id: u64,
         deadline: Option<Instant>,
-    ) -> Result<Frame, Failure> {
+    ) -> Result<Frame<'static>, Failure> {
         let mut waited = false;
         loop {
             if let Some((frame, credit)) = state.exchange.take(id) {
@@ -321,12 +388,7 @@ impl Connection {
                 return Ok(frame);
             }
             Self::go_on(&mut state, deadline, waited)?;
-            let (next, answer) = self.step(state, deadline, Place::Answer(id));
-            state = next;
-            if let Some(frame) = answer {
-                state.pass_on();
-                return Ok(frame);
-            }
+            state = self.step(state, deadline, Place::Answer(id));
             waited = true;
         }
     }
@@ -367,7 +429,7 @@ impl Connection {
                 (Some(receiver), _) => return receiver.close(),
                 (_, Some(sender)) => return sender.close(),
                 // Who has the sender's role finds the connection dead within a slice.
-                _ => state = self.step(state, Some(soon(None)), Place::Role).0,
+                _ => state = self.step(state, Some(soon(None)), Place::Role),
             }
         }
     }

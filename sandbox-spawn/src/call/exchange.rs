@@ -34,18 +34,9 @@ struct Call {
     taken: u32,
     /// How many descriptors it has lent the server's queue.
     lent: usize,
-    first: Option<Frame>,
-    rest: VecDeque<Frame>,
+    /// What nobody has taken yet.
+    frames: VecDeque<Frame<'static>>,
     waiter: Option<Waiter>,
-}
-
-/// What has become of a frame from the server.
-#[derive(Debug)]
-pub(crate) enum Delivered {
-    /// It is kept, or was for nobody any more; who is to be told.
-    Kept(Option<Waiter>),
-    /// It is what was waited for, and all that comes of that call.
-    Own(Frame),
 }
 
 /// The calls that have no answer yet, or one that nobody has taken.
@@ -66,7 +57,7 @@ pub(crate) struct Exchange {
     waiting: usize,
 }
 
-fn count(frame: &Frame) -> usize {
+fn count(frame: &Frame<'_>) -> usize {
     frame.descriptors().len()
 }
 
@@ -80,6 +71,13 @@ impl Exchange {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn first(&self) -> Option<u64> {
         self.calls.get(self.ended).map(|call| call.id)
+    }
+
+    /// Whether the answer to this call is due, is a single frame, and nobody else waits for one. The first two stay
+    /// so while nothing is delivered.
+    pub(crate) fn awaits_only(&self, id: u64) -> bool {
+        let due = self.calls.get(self.ended);
+        self.waiting == 0 && due.is_some_and(|call| call.id == id && !call.streams)
     }
 
     fn unanswered(&self) -> usize {
@@ -113,7 +111,7 @@ impl Exchange {
         assert!(!calls().skip(self.ended).any(|call| ended(&call)));
         assert!(calls().is_sorted_by(|one, next| one.id < next.id));
         // The start, the items and the end.
-        let frames = |call: &Call| call.rest.len() + usize::from(call.first.is_some());
+        let frames = |call: &Call| call.frames.len();
         assert!(calls().all(|call| frames(call) <= wire::WINDOW as usize + 2));
         assert!(calls().filter(ended).all(|call| frames(call) > 0), "forgotten");
     }
@@ -147,32 +145,29 @@ impl Exchange {
             credit: if streams { wire::WINDOW } else { 0 },
             taken: 0,
             lent,
-            first: None,
-            rest: VecDeque::new(),
+            frames: VecDeque::new(),
             waiter: None,
         });
     }
 
     /// Takes a frame from the server: who is to be told. The error is what was wrong with it.
-    pub(crate) fn deliver(&mut self, frame: Frame) -> Result<Option<Waiter>, &'static str> {
+    pub(crate) fn deliver(&mut self, frame: Frame<'_>) -> Result<Option<Waiter>, &'static str> {
         let ends = self.admit(&frame)?;
         self.keep(frame, ends)
     }
 
-    /// The same for who waits for this call, and takes the frame at once if it is the only one of that.
-    pub(crate) fn deliver_to(&mut self, id: u64, frame: Frame) -> Result<Delivered, &'static str> {
-        let ends = self.admit(&frame)?;
-        let due = self.calls.get(self.ended);
-        if due.is_some_and(|call| ends && call.id == id && !call.streams && !call.abandoned) {
+    /// Takes it that the reply to this call was received by who [awaited](Self::awaits_only) it, and has what is
+    /// in it.
+    pub(crate) fn conclude(&mut self, id: u64) {
+        if let Some(call) = self.calls.get(self.ended).filter(|call| call.id == id) {
+            self.lent -= call.lent;
             self.remove(self.ended);
-            return Ok(Delivered::Own(frame));
         }
-        self.keep(frame, ends).map(Delivered::Kept)
     }
 
     /// Holds a frame to what the server may send, which is about the call whose answer is due: whether it is
     /// the last one of that.
-    fn admit(&mut self, frame: &Frame) -> Result<bool, &'static str> {
+    fn admit(&mut self, frame: &Frame<'_>) -> Result<bool, &'static str> {
         let Some(call) = self.calls.get_mut(self.ended) else {
             return Err("an answer to what was not asked");
         };
@@ -202,7 +197,7 @@ impl Exchange {
     }
 
     /// Keeps a frame for who waits for its call.
-    fn keep(&mut self, frame: Frame, ends: bool) -> Result<Option<Waiter>, &'static str> {
+    fn keep(&mut self, frame: Frame<'_>, ends: bool) -> Result<Option<Waiter>, &'static str> {
         let Some(call) = self.calls.get_mut(self.ended) else { return Ok(None) };
         if call.abandoned {
             if ends {
@@ -215,21 +210,18 @@ impl Exchange {
         if self.kept > wire::DESCRIPTORS {
             return Err("more descriptors than may be kept for those who asked");
         }
-        if call.first.is_none() && call.rest.is_empty() {
-            call.first = Some(frame);
-        } else {
-            call.rest.push_back(frame);
-        }
+        let frame = frame.into_owned();
+        call.frames.push_back(frame);
         let waiter = call.waiter.take();
         self.waiting -= usize::from(waiter.is_some());
         Ok(waiter)
     }
 
     /// The next frame of a call, if it is there; and the credit that the server has earned.
-    pub(crate) fn take(&mut self, id: u64) -> Option<(Frame, Option<u32>)> {
+    pub(crate) fn take(&mut self, id: u64) -> Option<(Frame<'static>, Option<u32>)> {
         let index = self.index(id)?;
         let call = self.calls.get_mut(index)?;
-        let frame = call.first.take().or_else(|| call.rest.pop_front())?;
+        let frame = call.frames.pop_front()?;
         self.kept -= count(&frame);
         let mut credit = None;
         if frame.kind() == wire::ITEM && call.stage != Stage::Ended {
@@ -239,7 +231,7 @@ impl Exchange {
                 credit = Some(std::mem::take(&mut call.taken));
             }
         }
-        if call.stage == Stage::Ended && call.rest.is_empty() {
+        if call.stage == Stage::Ended && call.frames.is_empty() {
             self.remove(index);
         }
         Some((frame, credit))
@@ -250,8 +242,7 @@ impl Exchange {
         let Some(index) = self.index(id) else { return false };
         let Some(call) = self.calls.get_mut(index) else { return false };
         self.kept -= kept(call);
-        call.first = None;
-        call.rest = VecDeque::new();
+        call.frames = VecDeque::new();
         self.waiting -= usize::from(call.waiter.take().is_some());
         call.abandoned = true;
         if call.stage == Stage::Ended {
@@ -287,12 +278,12 @@ impl Exchange {
     }
 }
 
-fn is_empty(frame: &Frame) -> bool {
+fn is_empty(frame: &Frame<'_>) -> bool {
     frame.payload().is_empty() && count(frame) == 0
 }
 
 fn kept(call: &Call) -> usize {
-    call.first.iter().chain(&call.rest).map(count).sum()
+    call.frames.iter().map(count).sum()
 }
 
 #[cfg(test)]
@@ -301,11 +292,11 @@ mod tests {
 
     use super::*;
 
-    fn frame(kind: u16, sequence: u64) -> Frame {
+    fn frame(kind: u16, sequence: u64) -> Frame<'static> {
         Frame::new(kind, sequence, &[], Vec::new()).expect("a frame")
     }
 
-    fn laden(kind: u16, sequence: u64, descriptors: usize) -> Frame {
+    fn laden(kind: u16, sequence: u64, descriptors: usize) -> Frame<'static> {
         let null = || OwnedFd::from(File::open("/dev/null").expect("/dev/null"));
         let descriptors = (0..descriptors).map(|_| null()).collect();
         Frame::new(kind, sequence, &[], descriptors).expect("a frame")
@@ -334,20 +325,25 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_gets_the_only_frame_of_its_call_and_no_other() {
-        let mut exchange = exchange(4, &[2]);
-        let own = |delivered| matches!(delivered, Ok(Delivered::Own(_)));
-        assert!(!own(exchange.deliver_to(1, frame(wire::REPLY, 0))), "of another call");
-        assert!(exchange.take(0).is_some());
-        assert!(own(exchange.deliver_to(1, frame(wire::PANICKED, 1))));
+    fn who_awaits_the_answer_that_is_due_alone_concludes_its_call_and_no_other() {
+        let mut exchange = exchange(4, &[3]);
+        assert!(exchange.awaits_only(0) && !exchange.awaits_only(1), "out of its turn");
+        exchange.conclude(1);
+        exchange.deliver(frame(wire::REPLY, 0)).expect("its turn");
+        assert!(!exchange.awaits_only(0), "it is there");
+        exchange.set_waiter(2, Waiter::this_thread());
+        assert!(!exchange.awaits_only(1), "another one waits too");
+        assert!(exchange.a_waiter().is_some() && exchange.awaits_only(1));
+        exchange.conclude(1);
+        exchange.check();
         assert!(exchange.take(1).is_none() && !exchange.abandon(1), "nothing is left of it");
-        for kind in [wire::STARTED, wire::ITEM, wire::END] {
-            assert!(!own(exchange.deliver_to(2, frame(kind, 2))), "in their order: {kind}");
-        }
-        exchange.set_waiter(3, Waiter::this_thread());
-        exchange.abandon(3);
-        assert!(!own(exchange.deliver_to(3, laden(wire::REPLY, 3, 1))), "of one that was given up");
-        assert!(exchange.deliver_to(3, frame(wire::REPLY, 3)).is_err(), "twice");
+        assert!(
+            exchange.take(0).is_some() && exchange.awaits_only(2),
+            "the others are as they were"
+        );
+        assert!(exchange.deliver(frame(wire::REPLY, 1)).is_err(), "twice");
+        exchange.deliver(frame(wire::REPLY, 2)).expect("its turn");
+        assert!(!exchange.awaits_only(3), "it streams");
         exchange.check();
     }
 

@@ -181,7 +181,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn next<E>(&self) -> Result<Frame, CallError<E>> {
+    async fn next<E>(&self) -> Result<Frame<'static>, CallError<E>> {
         match by(self.deadline, self.driven.receive(self.pending.id())).await {
             Ok(frame) => Ok(frame),
             Err(failure) => Err(self.driven.error(failure, self.deadline).await),

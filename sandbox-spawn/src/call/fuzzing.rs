@@ -67,17 +67,14 @@ pub fn exchange(steps: &[u8]) {
                 let frame = Frame::new(kind(which), id, payload, descriptors(more % 4));
                 // After what breaks the protocol there is nothing more.
                 let Ok(frame) = frame else { continue };
-                let breach = if more % 2 == 0 {
-                    exchange.deliver(frame).is_err()
-                } else {
-                    exchange.deliver_to(id, frame).is_err()
-                };
-                if breach {
+                if exchange.deliver(frame).is_err() {
                     return;
                 }
             }
             3 if which % 2 == 0 => exchange.set_waiter(id, Waiter::this_thread()),
-            3 => drop(exchange.take(id)),
+            3 if more % 2 == 0 => drop(exchange.take(id)),
+            3 if exchange.awaits_only(id) => exchange.conclude(id),
+            3 => {}
             _ if which % 8 == 0 => drop(exchange.a_waiter()),
             _ => drop(exchange.abandon(id)),
         }

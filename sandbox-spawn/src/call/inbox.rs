@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Error, Frame, Frames, WHOLE_RECORDS};
+use capsicum_channel::{Caps, Error, Frame, Frames, WHOLE_RECORDS};
 use serde::Serialize;
 
 use super::wire;
@@ -36,7 +36,7 @@ pub(crate) struct Inbox {
     /// Whether there is something around the service that takes requests too.
     controlled: bool,
     /// Calls, and whether they have been cancelled.
-    queue: VecDeque<(Frame, bool)>,
+    queue: VecDeque<(Frame<'static>, bool)>,
     /// Descriptors in the queue, and how many there may be.
     descriptors: usize,
     most: usize,
@@ -66,38 +66,42 @@ impl Inbox {
         &mut self.frames
     }
 
-    /// The next call that someone waits for.
-    pub(crate) fn next_call(&mut self) -> Result<Frame, Error> {
+    /// The next call that someone waits for: what `decode` makes of it. Mostly that is where it was received.
+    pub(crate) fn next_call<Q>(
+        &mut self,
+        decode: impl Fn(Frame<'_>, Caps) -> Result<Q, Error>,
+    ) -> Result<Q, Error> {
+        let caps = self.frames.caps();
         loop {
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
-            let (frame, cancelled) = if let Some((frame, cancelled)) = self.queue.pop_front() {
+            if let Some((frame, cancelled)) = self.queue.pop_front() {
                 self.descriptors -= frame.descriptors().len();
-                (frame, cancelled)
-            } else {
-                let frame = self.frames.receive(None)?;
-                if !self.is_call(&frame)? {
-                    self.note(frame)?;
-                    continue;
+                self.current = Current { id: frame.sequence(), cancelled, ..Current::default() };
+                if !cancelled {
+                    return decode(frame, caps);
                 }
-                if frame.descriptors().len() > self.most {
-                    return Err(Error::protocol("more descriptors than calls may bring"));
-                }
-                (frame, false)
-            };
-            let id = frame.sequence();
-            self.current = Current { id, cancelled, ..Current::default() };
-            if !cancelled {
-                return Ok(frame);
+                self.send_empty(wire::CANCELLED)?;
+                continue;
             }
-            self.send_empty(wire::CANCELLED)?;
+            let frame = self.frames.receive_in_place(None)?;
+            if !is_call(&frame, self.controlled, &mut self.next)? {
+                let frame = frame.into_owned();
+                self.note(frame)?;
+                continue;
+            }
+            if frame.descriptors().len() > self.most {
+                return Err(Error::protocol("more descriptors than calls may bring"));
+            }
+            self.current = Current { id: frame.sequence(), ..Current::default() };
+            return decode(frame, caps);
         }
     }
 
     /// Takes what the client has sent while another call is answered.
-    fn accept(&mut self, frame: Frame) -> Result<(), Error> {
-        if !self.is_call(&frame)? {
+    fn accept(&mut self, frame: Frame<'static>) -> Result<(), Error> {
+        if !is_call(&frame, self.controlled, &mut self.next)? {
             return self.note(frame);
         }
         self.descriptors += frame.descriptors().len();
@@ -106,20 +110,6 @@ impl Inbox {
         }
         self.queue.push_back((frame, false));
         Ok(())
-    }
-
-    /// Whether it is a call, which is the next one then.
-    fn is_call(&mut self, frame: &Frame) -> Result<bool, Error> {
-        match frame.kind() {
-            wire::CALL => {}
-            wire::CONTROL if self.controlled => {}
-            _ => return Ok(false),
-        }
-        if frame.sequence() != self.next {
-            return Err(Error::protocol("a call out of its turn"));
-        }
-        self.next += 1;
-        Ok(true)
     }
 
     /// Takes what is about a call.
@@ -255,6 +245,20 @@ impl Inbox {
     }
 }
 
+/// Whether it is a call, which is the next one then.
+fn is_call(frame: &Frame<'_>, controlled: bool, next: &mut u64) -> Result<bool, Error> {
+    match frame.kind() {
+        wire::CALL => {}
+        wire::CONTROL if controlled => {}
+        _ => return Ok(false),
+    }
+    if frame.sequence() != *next {
+        return Err(Error::protocol("a call out of its turn"));
+    }
+    *next += 1;
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,9 +273,9 @@ mod tests {
             client.try_send(&frame).expect("a server")
         };
         assert!(send(wire::CALL, 0) && send(wire::CALL, 1));
-        inbox.next_call().expect("a call");
+        inbox.next_call(|_, _| Ok(())).expect("a call");
         inbox.send_empty(wire::REPLY).expect("a client");
-        inbox.next_call().expect("another call");
+        inbox.next_call(|_, _| Ok(())).expect("another call");
         // Of one that has been answered.
         while send(wire::CANCEL, 0) {}
         assert!(!inbox.cancelled());

@@ -11,6 +11,8 @@
 //! - A method that returns a [`Stream`] answers with items, as its caller takes them ([`Items`]). When
 //!   the caller stops, so does the worker.
 //! - A panic in a method is the error [`CallError::Panicked`] of that call. The worker goes on.
+//! - A message is encoded and decoded in the place of the connection where it travels. What its types do then
+//!   is their own, but for calls on that same connection, which would wait for themselves.
 //!
 //! The attribute writes what the functions and types here are put together to; this is what it comes
 //! to, by hand:

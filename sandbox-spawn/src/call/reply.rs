@@ -7,7 +7,7 @@ use capsicum_channel::{Caps, Error, Frame};
 use super::{CallError, connection::Connection, wire};
 
 /// Decodes a response: the result of the method.
-pub type Decode<T, E> = fn(Frame, Caps) -> Result<Result<T, E>, Error>;
+pub type Decode<T, E> = fn(Frame<'_>, Caps) -> Result<Result<T, E>, Error>;
 
 /// A call that has been sent.
 ///
@@ -58,10 +58,16 @@ impl<T, E> Reply<T, E> {
     ///
     /// All but [`CallError::Unsent`].
     pub fn wait(mut self) -> Result<T, CallError<E>> {
-        let frame = self.pending.next()?;
-        // Whatever it says, it is the end.
-        self.pending.ended = true;
-        self.pending.connection.answered(frame, self.decode)
+        let Pending { connection, id, deadline, .. } = &self.pending;
+        let answered = |frame: Frame<'_>| connection.answered(frame, self.decode);
+        match connection.wait(*id, *deadline, answered) {
+            Ok(answer) => {
+                // Whatever it says, it is the end.
+                self.pending.ended = true;
+                answer
+            }
+            Err(failure) => Err(connection.error(failure, *deadline)),
+        }
     }
 }
 
@@ -92,7 +98,7 @@ impl Pending {
     }
 
     /// The next frame that belongs to it.
-    pub(crate) fn next<E>(&self) -> Result<Frame, CallError<E>> {
+    pub(crate) fn next<E>(&self) -> Result<Frame<'static>, CallError<E>> {
         let received = self.connection.receive(self.id, self.deadline);
         received.map_err(|failure| self.connection.error(failure, self.deadline))
     }
@@ -108,7 +114,7 @@ impl Pending {
     /// Decodes a response.
     pub(crate) fn decode<T, E>(
         &self,
-        frame: Frame,
+        frame: Frame<'_>,
         decode: Decode<T, E>,
     ) -> Result<T, CallError<E>> {
         self.connection.decode(frame, decode)
@@ -120,7 +126,7 @@ impl Pending {
     }
 
     /// What a frame says that ends the call in another way than it should.
-    pub(crate) fn failed<E>(&self, frame: Frame) -> CallError<E> {
+    pub(crate) fn failed<E>(&self, frame: Frame<'_>) -> CallError<E> {
         self.connection.failed(frame)
     }
 }
@@ -130,7 +136,7 @@ impl Connection {
     /// The result of a call that does not stream.
     pub(crate) fn answered<T, E>(
         &self,
-        frame: Frame,
+        frame: Frame<'_>,
         decode: Decode<T, E>,
     ) -> Result<T, CallError<E>> {
         if frame.kind() == wire::REPLY {
@@ -168,7 +174,7 @@ impl Connection {
     }
 
     #[cold]
-    fn failed<E>(&self, frame: Frame) -> CallError<E> {
+    fn failed<E>(&self, frame: Frame<'_>) -> CallError<E> {
         let kind = frame.kind();
         let text = self.decode(frame, |frame, caps| frame.decode::<String>(caps).map(Ok));
         let text = match text {

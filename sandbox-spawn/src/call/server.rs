@@ -92,11 +92,10 @@ impl Turn<'_> {
 /// then. [`Error::System`] where a descriptor in a call could not be checked, or the socket fails.
 pub fn serve<Q: DeserializeOwned>(
     frames: Frames,
-    mut answer: impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
+    answer: impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    run(Inbox::new(frames, false, wire::DESCRIPTORS), |frame, caps, turn| {
-        answer(frame.decode(caps)?, turn)
-    })
+    let decode = |frame: Frame<'_>, caps| frame.decode(caps);
+    run(Inbox::new(frames, false, wire::DESCRIPTORS), decode, answer)
 }
 
 /// What a client has asked, where there is something around the service: see [`serve_controlled`].
@@ -143,16 +142,13 @@ pub enum Asked<Q, C> {
 pub fn serve_controlled<Q: DeserializeOwned, C: DeserializeOwned>(
     frames: Frames,
     descriptors: usize,
-    mut answer: impl FnMut(Asked<Q, C>, &mut Turn<'_>) -> Result<(), Error>,
+    answer: impl FnMut(Asked<Q, C>, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    run(Inbox::new(frames, true, descriptors.min(wire::DESCRIPTORS)), |frame, caps, turn| {
-        let asked = if frame.kind() == wire::CONTROL {
-            Asked::Control(frame.decode(caps)?)
-        } else {
-            Asked::Call(frame.decode(caps)?)
-        };
-        answer(asked, turn)
-    })
+    let decode = |frame: Frame<'_>, caps| match frame.kind() {
+        wire::CONTROL => frame.decode(caps).map(Asked::Control),
+        _ => frame.decode(caps).map(Asked::Call),
+    };
+    run(Inbox::new(frames, true, descriptors.min(wire::DESCRIPTORS)), decode, answer)
 }
 
 /// Answers the calls of one service, in whose name [`service`](crate::service) implements it.
@@ -170,14 +166,15 @@ pub trait Server<T> {
     fn answer(service: &mut T, request: Self::Request, turn: &mut Turn<'_>) -> Result<(), Error>;
 }
 
-fn run(
+fn run<Q>(
     inbox: Inbox,
-    mut answer: impl FnMut(Frame, Caps, &mut Turn<'_>) -> Result<(), Error>,
+    decode: impl Fn(Frame<'_>, Caps) -> Result<Q, Error>,
+    mut answer: impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let inbox = Rc::new(RefCell::new(inbox));
     let _serving = Serving::start(&inbox);
     let result = loop {
-        match one(&inbox, &mut answer) {
+        match one(&inbox, &decode, &mut answer) {
             Ok(()) => {}
             Err(Error::Closed) => break Ok(()),
             Err(error) => break Err(error),
@@ -187,14 +184,16 @@ fn run(
     result
 }
 
-fn one(
+fn one<Q>(
     inbox: &RefCell<Inbox>,
-    answer: &mut impl FnMut(Frame, Caps, &mut Turn<'_>) -> Result<(), Error>,
+    decode: impl Fn(Frame<'_>, Caps) -> Result<Q, Error>,
+    answer: &mut impl FnMut(Q, &mut Turn<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let frame = inbox.borrow_mut().next_call()?;
-    let caps = inbox.borrow_mut().frames().caps();
     // The service's state is as the panic left it; what to make of that is the service's decision.
-    let outcome = catch_unwind(AssertUnwindSafe(|| answer(frame, caps, &mut Turn { inbox })));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let request = inbox.borrow_mut().next_call(decode)?;
+        answer(request, &mut Turn { inbox })
+    }));
     let mut inbox = inbox.borrow_mut();
     match outcome {
         Ok(result) => result?,

@@ -16,7 +16,7 @@ use capsicum_channel::{Error, Frame, FrameReceiver, Frames};
 use serde::Serialize;
 use tokio::{io::unix::AsyncFd, runtime::Handle, task::AbortHandle};
 
-use super::{Connection, Dead, Failure, PATIENCE, Role, Taken, Why};
+use super::{Connection, Dead, Failure, PATIENCE, Role, Why};
 use crate::call::{CallError, Peer, waiter::Waiter, wire};
 
 /// How many frames the task takes before it lets others run.
@@ -104,7 +104,7 @@ impl Driven {
     }
 
     /// The next frame that belongs to a call. Dropped before it is done, nothing was taken.
-    pub(crate) async fn receive(&self, id: u64) -> Result<Frame, Failure> {
+    pub(crate) async fn receive(&self, id: u64) -> Result<Frame<'static>, Failure> {
         poll_fn(|context| self.connection.poll_take(id, context)).await
     }
 
@@ -170,7 +170,7 @@ fn drive(
             Err(error) => Err(error),
         };
         let mut state = connection.lock();
-        let close = matches!(state.received(received, None), Taken::Breach);
+        let close = state.received(received).is_err();
         drop(connection.tell(state));
         if close {
             receiver.close();
@@ -207,7 +207,7 @@ impl Connection {
         Poll::Pending
     }
 
-    fn poll_take(&self, id: u64, context: &Context<'_>) -> Poll<Result<Frame, Failure>> {
+    fn poll_take(&self, id: u64, context: &Context<'_>) -> Poll<Result<Frame<'static>, Failure>> {
         let mut state = self.lock();
         if let Some((frame, credit)) = state.exchange.take(id) {
             if let Some(credit) = credit {

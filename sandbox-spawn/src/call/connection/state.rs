@@ -2,15 +2,12 @@
 //!
 //! Everything here is done with the lock, and nothing of it waits.
 
-use std::{collections::VecDeque, task::Waker};
+use std::{collections::VecDeque, task::Waker, time::Instant};
 
 use capsicum_channel::{Error, Frame, FrameReceiver, FrameSender};
 
-use crate::call::{
-    exchange::{Delivered, Exchange},
-    waiter::Waiter,
-    wire,
-};
+use super::soon;
+use crate::call::{exchange::Exchange, waiter::Waiter, wire};
 
 /// Why there is no answer, and will be none.
 #[derive(Clone, Debug)]
@@ -41,15 +38,9 @@ pub(super) enum Place {
     Answer(u64),
 }
 
-/// What was received.
-pub(super) enum Taken {
-    /// What others wait for, or nothing.
-    Nothing,
-    /// What was waited for.
-    Answer(Frame),
-    /// What the connection is to be closed for.
-    Breach,
-}
+/// What the connection is to be closed for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Breach;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -72,7 +63,7 @@ pub(super) struct State {
 }
 
 /// What a frame takes of the connection.
-fn size(frame: &Frame) -> u64 {
+pub(super) fn size(frame: &Frame<'_>) -> u64 {
     16 + u64::try_from(frame.payload().len()).unwrap_or(u64::MAX / 2)
 }
 
@@ -136,40 +127,38 @@ impl State {
         }
     }
 
-    /// Takes what was received, by who waits for this call.
-    pub(super) fn received(&mut self, received: Result<Frame, Error>, own: Option<u64>) -> Taken {
+    /// Takes what was received.
+    pub(super) fn received(&mut self, received: Result<Frame<'_>, Error>) -> Result<(), Breach> {
         match received {
             Ok(frame) => {
                 self.bytes = self.bytes.saturating_add(size(&frame));
-                let delivered = match own {
-                    Some(id) => self.exchange.deliver_to(id, frame),
-                    None => self.exchange.deliver(frame).map(Delivered::Kept),
-                };
-                let taken = match delivered {
-                    Ok(Delivered::Own(frame)) => Taken::Answer(frame),
-                    Ok(Delivered::Kept(waiter)) => {
-                        if let Some(waiter) = waiter {
-                            waiter.wake();
-                        }
-                        Taken::Nothing
-                    }
+                match self.exchange.deliver(frame) {
+                    Ok(Some(waiter)) => waiter.wake(),
+                    Ok(None) => {}
                     Err(reason) => {
                         self.die(Dead::Protocol(reason.to_owned()));
-                        return Taken::Breach;
+                        return Err(Breach);
                     }
-                };
+                }
                 self.wake_sender();
-                taken
+                Ok(())
             }
             Err(error) => self.failed(error),
         }
     }
 
+    /// Takes it that a reply of this size was received by who alone awaited it, and has what is in it.
+    pub(super) fn concluded(&mut self, id: u64, size: u64) {
+        self.bytes = self.bytes.saturating_add(size);
+        self.exchange.conclude(id);
+        self.wake_sender();
+    }
+
     /// Takes it that nothing was received.
     #[cold]
-    fn failed(&mut self, error: Error) -> Taken {
+    fn failed(&mut self, error: Error) -> Result<(), Breach> {
         match error {
-            Error::Deadline => return Taken::Nothing,
+            Error::Deadline => return Ok(()),
             Error::Protocol { reason } => self.die(Dead::Protocol(reason)),
             error => {
                 if !matches!(error, Error::Closed) {
@@ -178,7 +167,12 @@ impl State {
                 self.die(Dead::Closed);
             }
         }
-        Taken::Breach
+        Err(Breach)
+    }
+
+    /// Until when to receive who waits until then: not for long where something is owed.
+    pub(super) fn receives_until(&self, deadline: Option<Instant>) -> Option<Instant> {
+        if self.owed.is_empty() { deadline } else { Some(soon(deadline)) }
     }
 
     /// Sends something before anything else.
