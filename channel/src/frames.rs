@@ -4,7 +4,7 @@
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use capsicum_rs::{Limits, Rights};
@@ -19,15 +19,24 @@ use crate::{
     transfer::{Incoming, Outgoing},
 };
 
+/// How long to receive before another try to send what is left. Room for it comes without anything to receive, and
+/// only one of them can be waited for.
+const SLICE: Duration = Duration::from_millis(1);
+
 /// A connected socket that carries [`Frame`]s.
 ///
 /// [`Channel`](crate::Channel) is this with types. Here the numbers in the header are the caller's:
 /// which answer belongs to which request, what is a part of a stream, what ends it.
 ///
 /// A deadline is a moment of the monotonic clock, `None` is to wait for as long as it takes. After
-/// [`Error::Deadline`] nothing has been sent, and nothing lost that was received. One exception:
-/// FreeBSD 15 sends a frame in parts where the other end has no room for all of it. Where the
-/// deadline passes between two, the rest cannot follow, and the socket is dead.
+/// [`Error::Deadline`] nothing has been sent, and nothing lost that was received.
+///
+/// FreeBSD 15 takes a frame in parts where the other end has no room for all of it. Where a deadline
+/// passes between two, or there is no time at all, the frame counts as sent: its *rest* is kept here,
+/// one at most, and goes before anything else that is sent, and while something is received.
+/// [`is_flushed`](Self::is_flushed) tells whether there is one, and [`flush`](Self::flush) waits until
+/// it has gone. Closing this end before is as if the frame had been cut off. On other systems there is
+/// never a rest.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -196,7 +205,7 @@ impl Frames {
         self.sender.reuse(frame);
     }
 
-    /// Sends a frame.
+    /// Sends a frame, or leaves a rest of it to be sent: see [`Frames`].
     ///
     /// # Errors
     ///
@@ -206,7 +215,7 @@ impl Frames {
         self.sender.send(&self.socket, frame, deadline.into()).map(drop)
     }
 
-    /// Sends a frame if that is possible at once: whether it was.
+    /// Sends a frame if that is possible at once, or leaves a rest of it to be sent: whether it was.
     ///
     /// # Errors
     ///
@@ -215,14 +224,50 @@ impl Frames {
         self.sender.send(&self.socket, frame, Until::Now)
     }
 
+    /// Sends what is left of a frame that was sent in part, before its deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). After [`Error::Deadline`] some of it is still left.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use capsicum_channel::{Frame, Frames};
+    ///
+    /// let (mut here, there) = Frames::pair()?;
+    /// let soon = || Some(Instant::now() + Duration::from_millis(10));
+    /// while here.send(&Frame::new(1, 2, &vec![0; 50_000], Vec::new())?, soon()).is_ok() {}
+    /// // Here the other end does not read. In FreeBSD 15 it has a part of the last frame.
+    /// assert_eq!(here.flush(soon()).is_ok(), here.is_flushed());
+    /// # Ok::<(), capsicum_channel::Error>(())
+    /// ```
+    pub fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.flush(&self.socket, deadline.into()).map(drop)
+    }
+
+    /// Sends what is left of a frame, as far as that is possible at once: whether all of it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`flush`](Self::flush), but for the deadline.
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.sender.flush(&self.socket, Until::Now)
+    }
+
+    /// Whether nothing is left of what was sent: see [`Frames`].
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.sender.is_flushed()
+    }
+
     /// Receives a frame.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`], [`Error::Deadline`], [`Error::Protocol`] and [`Error::System`].
     pub fn receive(&mut self, deadline: Option<Instant>) -> Result<Frame, Error> {
-        let frame = self.receiver.receive(&self.socket, deadline.into(), Frame::received)?;
-        frame.ok_or(Error::Deadline)
+        self.receive_with(deadline.into(), Frame::received)?.ok_or(Error::Deadline)
     }
 
     /// Receives a frame if one is there.
@@ -231,7 +276,7 @@ impl Frames {
     ///
     /// Those of [`receive`](Self::receive), but for the deadline.
     pub fn try_receive(&mut self) -> Result<Option<Frame>, Error> {
-        self.receiver.receive(&self.socket, Until::Now, Frame::received)
+        self.receive_with(Until::Now, Frame::received)
     }
 
     /// Gives the connection up: both ends find it closed. For a layer above that has received what
@@ -264,7 +309,33 @@ impl Frames {
         until: Until,
         make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
     ) -> Result<Option<T>, Error> {
-        self.receiver.receive(&self.socket, until, make)
+        if self.sender.is_flushed() {
+            return self.receiver.receive(&self.socket, until, make);
+        }
+        self.receive_and_flush(until, make)
+    }
+
+    /// Receives while something is left to send, without which the other end may have nothing to answer.
+    #[cold]
+    fn receive_and_flush<T>(
+        &mut self,
+        until: Until,
+        make: impl FnOnce(Header, &[u8], &mut Vec<Option<OwnedFd>>) -> T,
+    ) -> Result<Option<T>, Error> {
+        let mut make = Some(make);
+        loop {
+            // Where the other end does not receive any more, what it has sent is there still. All else ends the
+            // connection.
+            let flushed = self.sender.flush(&self.socket, Until::Now).unwrap_or(true);
+            let now = if flushed { until } else { until.or_soon(SLICE) };
+            let received = self.receiver.receive(&self.socket, now, |header, payload, passed| {
+                make.take().map(|make| make(header, payload, passed))
+            });
+            match received {
+                Err(Error::Deadline) if !flushed && !until.has_passed() => {}
+                received => return received.map(Option::flatten),
+            }
+        }
     }
 }
 
@@ -305,6 +376,22 @@ impl FrameSender {
     /// See [`Frames::try_send`].
     pub fn try_send(&mut self, frame: &Frame) -> Result<bool, Error> {
         self.sender.send(&self.socket, frame, Until::Now)
+    }
+
+    /// See [`Frames::flush`]. The receiving half does not do that.
+    pub fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.flush(&self.socket, deadline.into()).map(drop)
+    }
+
+    /// See [`Frames::try_flush`].
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.sender.flush(&self.socket, Until::Now)
+    }
+
+    /// See [`Frames::is_flushed`].
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.sender.is_flushed()
     }
 
     /// See [`Frames::close`]. A thread that is receiving finds it closed too.

@@ -5,6 +5,8 @@ mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
 mod memory;
+#[cfg(capsicum_parts)]
+mod parts;
 mod posix;
 mod racy;
 mod sockets;
@@ -15,11 +17,15 @@ pub(crate) use freebsd::*;
 pub(crate) use linux::*;
 
 pub(crate) use memory::{Mapping, memory, seal, seals};
+#[cfg(capsicum_parts)]
+pub(crate) use parts::{receive, send};
 pub(crate) use posix::{
     Direction, buffers, connected, pair, raise_buffer, ready, set_timeout, shut_down, socket,
 };
 pub(crate) use racy::{load, store};
-pub(crate) use sockets::{Received, receive, send};
+pub(crate) use sockets::Received;
+#[cfg(not(capsicum_parts))]
+pub(crate) use sockets::{receive, send};
 
 /// What fstat(2) tells, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
