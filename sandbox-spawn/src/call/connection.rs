@@ -7,7 +7,7 @@
 //! is sent.
 //!
 //! Sending never blocks in the kernel: a server that cannot send does not receive either. Who finds
-//! no room receives meanwhile, and tries again.
+//! no room, or room for a part of a call only, receives meanwhile, and tries again.
 
 use std::{
     fmt,
@@ -193,7 +193,7 @@ impl Connection {
         deadline: Option<Instant>,
         place: Place,
     ) -> (Guard<'a>, Option<Frame>) {
-        let deadline = if state.owed.is_empty() { deadline } else { Some(soon(deadline)) };
+        let deadline = if state.is_behind() { Some(soon(deadline)) } else { deadline };
         let reads = !matches!(place, Place::Role);
         if let Some(mut receiver) = state.receiver.take_if(|_| reads) {
             drop(state);
@@ -226,6 +226,8 @@ impl Connection {
         }
         let mut state = self.lock();
         state.leave();
+        // Whoever receives may do so for long.
+        state.post();
         (state, None)
     }
 
@@ -235,8 +237,13 @@ impl Connection {
         let mut waited = false;
         loop {
             let place = if state.exchange.has_room(0) { Place::Role } else { Place::Room };
+            // What is left of one call goes before the next is begun.
+            if state.has_rest() {
+                state.post();
+            }
             if state.dead.is_none()
                 && matches!(place, Place::Role)
+                && !state.has_rest()
                 && let Some(sender) = state.sender.take()
             {
                 state.pass_on();
@@ -293,6 +300,10 @@ impl Connection {
             if passed(deadline) {
                 return Err(Failure(Why::Deadline));
             }
+            state = self.step(state, Some(soon(deadline)), Place::Room).0;
+        }
+        // It has been sent, whatever becomes of its rest; but a server that has a part has not begun.
+        while state.has_rest() && !state.flush_by(sender) && !passed(deadline) {
             state = self.step(state, Some(soon(deadline)), Place::Room).0;
         }
         sender.reuse(frame);
