@@ -264,8 +264,7 @@ impl Socket {
         if left.is_zero() {
             return Ok(false);
         }
-        // A call that sends a record in parts may wait that long for each of them.
-        let timed = way == Direction::Receive || sys::WHOLE_RECORDS;
+        let timed = way == Direction::Receive || sys::SEND_TIMEOUT_HOLDS;
         if timed && self.own && !waiting.timeless && self.set_timeout(way, left, waiting)? {
             return Ok(true);
         }

@@ -4,13 +4,14 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
 
 use capsicum_channel::{Caps, Channel, Error, Frame, Frames};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +173,28 @@ fn who_waits_for_an_answer_sends_the_rest_of_the_question_meanwhile() {
     assert_eq!(here.recv().expect("an answer"), [asked]);
     assert!(here.try_flush().expect("open"));
     server.join().expect("the other end");
+}
+
+/// In FreeBSD 15 each byte makes room for a part of a frame.
+#[test]
+fn a_receiver_that_takes_a_byte_now_and_then_does_not_stretch_a_deadline() {
+    let (here, there) = pair();
+    let mut here = here.with_deadline(SOON);
+    let there = OwnedFd::from(there);
+    let (enough, ended) = mpsc::channel::<()>();
+    let receiver = thread::spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(SOON / 10) {
+            let _ = recv(there.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT);
+        }
+    });
+    let started = Instant::now();
+    for _ in 0..20 {
+        let sent = here.send(&vec![1; 60_000]);
+        assert!(matches!(sent, Ok(()) | Err(Error::Deadline)), "{sent:?}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    drop(enough);
+    receiver.join().expect("the receiver");
 }
 
 #[test]

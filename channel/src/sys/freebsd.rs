@@ -47,6 +47,10 @@ pub(super) fn record_ends(flags: libc::c_int) -> bool {
     flags & libc::MSG_EOR != 0
 }
 
+/// The time that is set on a socket begins anew whenever there is some room: a receiver who takes a byte now and then can
+/// have a call wait that long for each.
+pub(crate) const SEND_TIMEOUT_HOLDS: bool = false;
+
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> libc::socklen_t {
     length.try_into().unwrap_or(0)

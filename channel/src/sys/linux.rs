@@ -35,6 +35,9 @@ pub(super) fn record_ends(_flags: libc::c_int) -> bool {
     true
 }
 
+/// The time that is set on a socket is how long a call waits altogether.
+pub(crate) const SEND_TIMEOUT_HOLDS: bool = true;
+
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> usize {
     length
