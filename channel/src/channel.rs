@@ -103,6 +103,26 @@ impl<S, R> Channel<S, R> {
         self.frames.peer_ceiling(ceiling);
     }
 
+    /// Sends what is left of a message that was sent in part, which only FreeBSD 15 does: see [`Frames`]. Sending and
+    /// receiving do that too. It is for those who do neither for a while, or ever again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`], [`Error::Deadline`] and [`Error::System`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let deadline = self.within.and_then(|within| Instant::now().checked_add(within));
+        self.frames.flush(deadline)
+    }
+
+    /// The same as far as that is possible at once: whether nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`flush`](Self::flush), but for the deadline.
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.frames.try_flush()
+    }
+
     fn until(&self) -> Until {
         Until::from(self.within.and_then(|within| Instant::now().checked_add(within)))
     }

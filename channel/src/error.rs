@@ -14,8 +14,7 @@ pub enum Error {
     /// The other end is gone, or this end has given the channel up.
     #[error("the channel is closed")]
     Closed,
-    /// The deadline passed. Nothing was sent or lost; but see [`Frames`](crate::Frames) on
-    /// FreeBSD 15.
+    /// The deadline passed. Nothing was sent or lost.
     #[error("the deadline passed")]
     Deadline,
     /// The other end sent what no honest one would. Its descriptors have been closed.

@@ -4,7 +4,7 @@
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use capsicum_rs::{Limits, Rights};
@@ -13,10 +13,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Caps, Error, Frame,
     descriptor::Descriptor,
+    header::Header,
     socket::{Socket, Until},
     sys,
     transfer::{Incoming, Outgoing},
 };
+
+/// How long to receive before another try to send what is left. Room for it comes without anything to receive, and
+/// only one of them can be waited for.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// A connected socket that carries [`Frame`]s.
 ///
@@ -24,9 +29,14 @@ use crate::{
 /// which answer belongs to which request, what is a part of a stream, what ends it.
 ///
 /// A deadline is a moment of the monotonic clock, `None` is to wait for as long as it takes. After
-/// [`Error::Deadline`] nothing has been sent, and nothing lost that was received. One exception:
-/// FreeBSD 15 sends a frame in parts where the other end has no room for all of it. Where the
-/// deadline passes between two, the rest cannot follow, and the socket is dead.
+/// [`Error::Deadline`] nothing has been sent, and nothing lost that was received.
+///
+/// FreeBSD 15 takes a frame in parts where the other end has no room for all of it. Where a deadline
+/// passes between two, or there is no time at all, the frame counts as sent: its *rest* is kept here,
+/// one at most, and goes before anything else that is sent, and while something is received.
+/// [`is_flushed`](Self::is_flushed) tells whether there is one, and [`flush`](Self::flush) waits until
+/// it has gone. Closing this end before is as if the frame had been cut off. On other systems there is
+/// never a rest.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -195,7 +205,7 @@ impl Frames {
         self.sender.reuse(frame);
     }
 
-    /// Sends a frame.
+    /// Sends a frame, or leaves a rest of it to be sent: see [`Frames`].
     ///
     /// # Errors
     ///
@@ -205,13 +215,50 @@ impl Frames {
         self.sender.send(&self.socket, frame, deadline.into()).map(drop)
     }
 
-    /// Sends a frame if that is possible at once: whether it was.
+    /// Sends a frame if that is possible at once, or leaves a rest of it to be sent: whether it was.
     ///
     /// # Errors
     ///
     /// Those of [`send`](Self::send), but for the deadline.
     pub fn try_send(&mut self, frame: &Frame) -> Result<bool, Error> {
         self.sender.send(&self.socket, frame, Until::Now)
+    }
+
+    /// Sends what is left of a frame that was sent in part, before its deadline.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). After [`Error::Deadline`] some of it is still left.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use capsicum_channel::{Frame, Frames};
+    ///
+    /// let (mut here, there) = Frames::pair()?;
+    /// let soon = || Some(Instant::now() + Duration::from_millis(10));
+    /// while here.send(&Frame::new(1, 2, &vec![0; 50_000], Vec::new())?, soon()).is_ok() {}
+    /// // Here the other end does not read. In FreeBSD 15 it has a part of the last frame.
+    /// assert_eq!(here.flush(soon()).is_ok(), here.is_flushed());
+    /// # Ok::<(), capsicum_channel::Error>(())
+    /// ```
+    pub fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.flush(&self.socket, deadline.into()).map(drop)
+    }
+
+    /// Sends what is left of a frame, as far as that is possible at once: whether all of it was.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`flush`](Self::flush), but for the deadline.
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.sender.flush(&self.socket, Until::Now)
+    }
+
+    /// Whether nothing is left of what was sent: see [`Frames`].
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.sender.is_flushed()
     }
 
     /// Receives a frame.
@@ -242,9 +289,10 @@ impl Frames {
     /// # Ok::<(), capsicum_channel::Error>(())
     /// ```
     pub fn receive_in_place(&mut self, deadline: Option<Instant>) -> Result<Frame<'_>, Error> {
-        let received = self.receiver.receive(&self.socket, deadline.into())?;
-        let Some(frame) = received else { return Err(Error::Deadline) };
-        Ok(frame)
+        let Some(header) = self.receive_header(deadline.into())? else {
+            return Err(Error::Deadline);
+        };
+        Ok(self.receiver.frame(header))
     }
 
     /// Receives a frame if one is there.
@@ -253,7 +301,8 @@ impl Frames {
     ///
     /// Those of [`receive`](Self::receive), but for the deadline.
     pub fn try_receive(&mut self) -> Result<Option<Frame<'static>>, Error> {
-        Ok(self.receiver.receive(&self.socket, Until::Now)?.map(Frame::into_owned))
+        let header = self.receive_header(Until::Now)?;
+        Ok(header.map(|header| self.receiver.frame(header).into_owned()))
     }
 
     /// Gives the connection up: both ends find it closed. For a layer above that has received what
@@ -286,7 +335,32 @@ impl Frames {
         sequence: u64,
         until: Until,
     ) -> Result<Option<T>, Error> {
-        self.receiver.receive_value(&self.socket, sequence, until)
+        let Some(header) = self.receive_header(until)? else { return Ok(None) };
+        self.receiver.value(&self.socket, header, sequence).map(Some)
+    }
+
+    /// Receives a frame into the buffer: its header.
+    #[inline]
+    fn receive_header(&mut self, until: Until) -> Result<Option<Header>, Error> {
+        if self.sender.is_flushed() {
+            return self.receiver.header(&self.socket, until);
+        }
+        self.receive_and_flush(until)
+    }
+
+    /// Receives while something is left to send, without which the other end may have nothing to answer.
+    #[cold]
+    fn receive_and_flush(&mut self, until: Until) -> Result<Option<Header>, Error> {
+        loop {
+            // Where the other end does not receive any more, what it has sent is there still. All else ends the
+            // connection.
+            let flushed = self.sender.flush(&self.socket, Until::Now).unwrap_or(true);
+            let now = if flushed { until } else { until.or_soon(SLICE) };
+            match self.receiver.header(&self.socket, now) {
+                Err(Error::Deadline) if !flushed && !until.has_passed() => {}
+                received => return received,
+            }
+        }
     }
 }
 
@@ -327,6 +401,22 @@ impl FrameSender {
     /// See [`Frames::try_send`].
     pub fn try_send(&mut self, frame: &Frame) -> Result<bool, Error> {
         self.sender.send(&self.socket, frame, Until::Now)
+    }
+
+    /// See [`Frames::flush`]. The receiving half does not do that.
+    pub fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.sender.flush(&self.socket, deadline.into()).map(drop)
+    }
+
+    /// See [`Frames::try_flush`].
+    pub fn try_flush(&mut self) -> Result<bool, Error> {
+        self.sender.flush(&self.socket, Until::Now)
+    }
+
+    /// See [`Frames::is_flushed`].
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.sender.is_flushed()
     }
 
     /// See [`Frames::close`]. A thread that is receiving finds it closed too.

@@ -27,6 +27,7 @@ pub mod fuzzing;
 mod handle;
 mod header;
 mod passing;
+mod rest;
 mod shared;
 mod socket;
 mod sys;
@@ -41,7 +42,7 @@ pub use frames::{FrameReceiver, FrameSender, Frames};
 pub use handle::Handle;
 pub use shared::{SharedBytes, SharedMem};
 
-/// Whether a frame that cannot be sent at once is not sent at all, so that it can be tried again: for code around
-/// frames that has something else to do meanwhile.
+/// Whether the kernel takes a frame as a whole or not at all, so that there is never a rest to
+/// [flush](Frames::flush).
 #[doc(hidden)]
 pub const WHOLE_RECORDS: bool = sys::WHOLE_RECORDS;

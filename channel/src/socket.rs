@@ -29,6 +29,26 @@ pub(crate) enum Until {
     Forever,
 }
 
+impl Until {
+    /// This, or so much from now, where that is earlier.
+    pub(crate) fn or_soon(self, time: Duration) -> Self {
+        let soon = Instant::now() + time;
+        match self {
+            Self::Now => Self::Now,
+            Self::By(deadline) => Self::By(deadline.min(soon)),
+            Self::Forever => Self::By(soon),
+        }
+    }
+
+    pub(crate) fn has_passed(self) -> bool {
+        match self {
+            Self::Now => true,
+            Self::By(deadline) => Instant::now() >= deadline,
+            Self::Forever => false,
+        }
+    }
+}
+
 impl From<Option<Instant>> for Until {
     fn from(deadline: Option<Instant>) -> Self {
         deadline.map_or(Self::Forever, Self::By)
@@ -244,7 +264,8 @@ impl Socket {
         if left.is_zero() {
             return Ok(false);
         }
-        if self.own && !waiting.timeless && self.set_timeout(way, left, waiting)? {
+        let timed = way == Direction::Receive || sys::SEND_TIMEOUT_HOLDS;
+        if timed && self.own && !waiting.timeless && self.set_timeout(way, left, waiting)? {
             return Ok(true);
         }
         if !waiting.blind {
@@ -255,7 +276,7 @@ impl Socket {
                 Ok(_) => return Ok(false),
             }
         }
-        if self.set_timeout(way, left, waiting)? {
+        if timed && self.set_timeout(way, left, waiting)? {
             return Ok(true);
         }
         let source = io::Error::from_raw_os_error(sys::ENOTCAPABLE);

@@ -8,6 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Caps, Error, Frame, frame,
     header::{self, Header},
+    passing::Passed,
+    rest::Rest,
     socket::{Socket, Until, Waiting},
     sys::{self, Direction, Received},
 };
@@ -19,6 +21,8 @@ pub(crate) struct Outgoing {
     pub(crate) ceiling: Option<Arc<Limits>>,
     /// The buffers of the next frame.
     spare: Option<Frame<'static>>,
+    /// What is left of the last one, where the kernel takes parts.
+    rest: Rest,
     waiting: Waiting,
 }
 
@@ -39,14 +43,14 @@ impl Outgoing {
         self.spare = Some(frame);
     }
 
-    /// Whether it was sent: not, where there was no time to.
+    /// Whether it was sent, or taken over: not, where there was no time to.
     pub(crate) fn send(
         &mut self,
         socket: &Socket,
         frame: &Frame,
         until: Until,
     ) -> Result<bool, Error> {
-        send(socket, frame, self.caps, until, &mut self.waiting)
+        send(socket, frame, self.caps, until, &mut self.waiting, &mut self.rest)
     }
 
     /// Encodes and sends.
@@ -57,12 +61,28 @@ impl Outgoing {
         value: &T,
         until: Until,
     ) -> Result<bool, Error> {
-        let Self { caps, ceiling, spare, waiting } = self;
+        let Self { caps, ceiling, spare, rest, waiting } = self;
         let spare = spare.get_or_insert_with(Frame::unfilled);
         spare.fill(0, sequence, value, *caps, ceiling.as_ref())?;
-        let sent = send(socket, spare, *caps, until, waiting);
+        let sent = send(socket, spare, *caps, until, waiting, rest);
         spare.close();
         sent
+    }
+
+    /// Whether everything has gone that was taken over.
+    #[inline]
+    pub(crate) fn is_flushed(&self) -> bool {
+        sys::WHOLE_RECORDS || self.rest.is_empty()
+    }
+
+    /// Sends what was taken over and has not gone yet: whether all has.
+    pub(crate) fn flush(&mut self, socket: &Socket, until: Until) -> Result<bool, Error> {
+        if self.is_flushed() {
+            return Ok(true);
+        }
+        let Self { rest, waiting, .. } = self;
+        let flushed = rest.flush(|bytes, passed| put(socket, bytes, passed, until, waiting));
+        flushed.map_err(|error| broken(socket, rest, error))
     }
 }
 
@@ -72,6 +92,7 @@ fn send(
     caps: Caps,
     until: Until,
     waiting: &mut Waiting,
+    rest: &mut Rest,
 ) -> Result<bool, Error> {
     let (size, most) = (frame.payload().len(), caps.inline);
     if size > most {
@@ -81,30 +102,38 @@ fn send(
     if count > most_descriptors {
         return Err(Error::TooManyDescriptors { count, most: most_descriptors });
     }
-    let bytes = frame.bytes();
-    let mut sent = 0;
-    while sent < bytes.len() {
-        // They go with the first part; a record is in parts on FreeBSD 15 only.
-        let passed = if sent == 0 { frame.passed() } else { &[] };
-        let part = socket.call(Direction::Send, until, waiting, |fd, wait| {
-            sys::send(fd, &bytes[sent..], passed, wait)
-        });
-        match part {
-            Ok(Some(part)) => sent += part,
-            Ok(None) if sent == 0 => return Ok(false),
-            Err(error) if sent == 0 => return Err(too_large(error, size, most)),
-            // Nothing that follows could be told from the rest of it.
-            Ok(None) => {
-                socket.kill();
-                return Err(Error::Deadline);
-            }
-            Err(error) => {
-                socket.kill();
-                return Err(error);
-            }
-        }
+    let (bytes, passed) = (frame.bytes(), frame.passed());
+    let sent = if sys::WHOLE_RECORDS {
+        put(socket, bytes, passed, until, waiting).map(|sent| sent.is_some())
+    } else {
+        let apart = !passed.is_empty() && sys::descriptors_go_apart();
+        let sent = rest
+            .send(bytes, passed, apart, |bytes, passed| put(socket, bytes, passed, until, waiting));
+        sent.map_err(|error| broken(socket, rest, error))
+    };
+    sent.map_err(|error| too_large(error, size, most))
+}
+
+/// Has the kernel take a record, or as much of one as it does: how many bytes. `None`: there was no time.
+#[inline]
+fn put(
+    socket: &Socket,
+    bytes: &[u8],
+    passed: &[Passed],
+    until: Until,
+    waiting: &mut Waiting,
+) -> Result<Option<usize>, Error> {
+    socket.call(Direction::Send, until, waiting, |fd, wait| sys::send(fd, bytes, passed, wait))
+}
+
+/// After an error in the midst of a frame the other end is told too. Where it was the other end that closed, what that
+/// has sent before is there still.
+#[cold]
+fn broken(socket: &Socket, rest: &Rest, error: Error) -> Error {
+    if rest.is_broken() && !matches!(error, Error::Closed) {
+        socket.kill();
     }
-    Ok(true)
+    error
 }
 
 /// What the kernel says of a datagram that it never takes.
@@ -138,18 +167,22 @@ impl Incoming {
         until: Until,
     ) -> Result<Option<Frame<'_>>, Error> {
         let header = self.header(socket, until)?;
-        Ok(header.map(|header| Frame::received(header, &self.buffer, &mut self.descriptors)))
+        Ok(header.map(|header| self.frame(header)))
     }
 
-    /// Receives and decodes the message of this sequence. After an error the socket is dead, unless nothing
-    /// was received.
-    pub(crate) fn receive_value<T: DeserializeOwned>(
+    /// The frame of the header that was received last.
+    #[inline]
+    pub(crate) fn frame(&mut self, header: Header) -> Frame<'_> {
+        Frame::received(header, &self.buffer, &mut self.descriptors)
+    }
+
+    /// The same, decoded, as the message of this sequence. After an error the socket is dead.
+    pub(crate) fn value<T: DeserializeOwned>(
         &mut self,
         socket: &Socket,
+        header: Header,
         sequence: u64,
-        until: Until,
-    ) -> Result<Option<T>, Error> {
-        let Some(header) = self.header(socket, until)? else { return Ok(None) };
+    ) -> Result<T, Error> {
         let decoded = if header.kind == 0 && header.sequence == sequence {
             frame::decode(&self.buffer[header::LENGTH..], &mut self.descriptors, self.caps)
         } else {
@@ -160,11 +193,15 @@ impl Incoming {
             // Also where a descriptor could not be checked: the message is lost.
             socket.kill();
         }
-        decoded.map(Some)
+        decoded
     }
 
     /// Receives a frame into the buffer: its header.
-    fn header(&mut self, socket: &Socket, until: Until) -> Result<Option<Header>, Error> {
+    pub(crate) fn header(
+        &mut self,
+        socket: &Socket,
+        until: Until,
+    ) -> Result<Option<Header>, Error> {
         if std::mem::take(&mut self.used) {
             self.buffer.clear();
         }
@@ -222,9 +259,13 @@ impl Incoming {
         if self.descriptors.len() > self.caps.descriptors || (brought && !first) {
             return Err(Error::protocol("more descriptors than may be received"));
         }
+        if bytes == 0 && brought && !sys::WHOLE_RECORDS {
+            // They have gone ahead: see `sys::descriptors_go_apart`.
+            return Ok(None);
+        }
         if bytes == 0 {
             // The end. A datagram of no bytes looks the same, and is no frame either.
-            return Err(if brought || !first {
+            return Err(if !first || !self.descriptors.is_empty() {
                 Error::protocol("a frame without an end")
             } else {
                 Error::Closed

@@ -284,8 +284,8 @@ fn waiting(task: Task) -> Result<(OwnedFd, CString), String> {
     let argument = CString::new(argument).map_err(text)?;
     // A frame that has come to this process has room there.
     match here.try_send(&frame) {
-        Ok(true) => Ok((there.into(), argument)),
-        Ok(false) => Err("there is no room for its task".to_owned()),
+        Ok(true) if here.is_flushed() => Ok((there.into(), argument)),
+        Ok(_) => Err("there is no room for its task".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

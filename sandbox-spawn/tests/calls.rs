@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    convert::Infallible,
     fs::File,
     io::Write,
     sync::{
@@ -17,7 +18,7 @@ use std::{
 use capsicum_channel::{Frames, Handle};
 use sandbox_spawn::{
     CallError, End, Violation,
-    call::{Client, Fate, IN_FLIGHT, Peer, WINDOW},
+    call::{Client, Fate, IN_FLIGHT, Peer, Reply, WINDOW},
 };
 use support::{
     Chance, Honest, LONG, Work, WorkClient, WorkServer, against, call, honest, kind, serving, throw,
@@ -126,6 +127,130 @@ fn neither_end_waits_for_the_other_to_read() {
     for panic in panics {
         assert!(matches!(panic.wait(), Err(CallError::Panicked { .. })));
     }
+}
+
+/// Calls as large as may be, to a server that takes none until it is told to, until no more are taken. FreeBSD 15 takes a
+/// part of the last one.
+fn until_full(client: &WorkClient) -> Vec<Reply<(), Infallible>> {
+    let soon = client.within(Duration::from_millis(20));
+    let large = "y".repeat(60_000);
+    let mut replies = Vec::new();
+    loop {
+        match soon.begin_panic(large.clone()) {
+            Ok(reply) => replies.push(reply),
+            Err(CallError::Deadline { .. }) => break,
+            Err(error) => panic!("{error:?}"),
+        }
+        assert!(replies.len() < IN_FLIGHT, "nothing ever fills the buffer");
+    }
+    assert!(!replies.is_empty());
+    replies
+}
+
+#[test]
+fn calls_that_a_busy_server_does_not_take_end_by_their_deadline_and_the_connection_goes_on() {
+    for round in ["given up", "waited for", "held"] {
+        let (here, there) = Frames::pair().expect("a pair");
+        let (go, busy) = mpsc::channel();
+        let server = thread::spawn(move || {
+            busy.recv().expect("the test");
+            WorkServer::serve(there, Honest::default())
+        });
+        let client = WorkClient::from(Client::named(here, "busy")).within(LONG);
+        let mut replies = until_full(&client);
+        let soon = client.within(Duration::from_millis(20));
+        assert!(matches!(soon.add(1), Err(CallError::Deadline { .. })));
+        if round == "given up" {
+            replies.clear();
+        }
+        thread::scope(|scope| {
+            // Mostly it has to wait for what was sent before it.
+            let next = scope.spawn(|| client.add(5));
+            thread::sleep(Duration::from_millis(5));
+            go.send(()).expect("the server");
+            if round == "waited for" {
+                for reply in replies.drain(..) {
+                    let error = reply.wait().expect_err("a panic");
+                    // Its deadline may have passed meanwhile.
+                    assert!(
+                        matches!(error, CallError::Panicked { .. } | CallError::Deadline { .. }),
+                        "{error:?}"
+                    );
+                }
+            }
+            // What was not sent is not there, and nothing is before its turn.
+            assert_eq!(next.join().expect("no panic").expect("an answer"), 5, "{round}");
+        });
+        let large = client.panic("y".repeat(60_000));
+        assert!(matches!(large, Err(CallError::Panicked { .. })), "{large:?}");
+        drop((replies, client, soon));
+        server.join().expect("no panic").expect("an honest client");
+    }
+}
+
+/// Nobody does anything for a call after it has been sent, until its answer is waited for.
+#[test]
+fn a_call_that_was_sent_needs_no_more_of_its_client_to_be_begun() {
+    const MANY: usize = 30;
+    let (told, all) = mpsc::channel();
+    let (client, server) = against(move |frames| {
+        for _ in 0..MANY {
+            // Slower than they are sent.
+            thread::sleep(Duration::from_millis(1));
+            call(frames).expect("a call");
+        }
+        told.send(()).expect("the test");
+    });
+    let large = "y".repeat(50_000);
+    let replies: Vec<_> =
+        (0..MANY).map(|_| client.begin_panic(large.clone()).expect("sent")).collect();
+    all.recv_timeout(LONG).expect("all of them");
+    drop(replies);
+    server.join().expect("no panic");
+}
+
+#[test]
+fn calls_to_a_busy_server_that_ends_have_an_error() {
+    let (go, busy) = mpsc::channel();
+    let (client, server) = against(move |_| busy.recv().expect("the test"));
+    let replies = until_full(&client);
+    thread::scope(|scope| {
+        // One that waits for room.
+        scope.spawn(|| assert!(matches!(client.add(1), Err(CallError::Closed { .. }))));
+        go.send(()).expect("the server");
+        for reply in replies {
+            let error = reply.wait().expect_err("no answer");
+            assert!(matches!(error, CallError::Closed { .. } | CallError::Deadline { .. }));
+        }
+    });
+    assert!(matches!(client.r#type(), Err(CallError::Closed { .. })));
+    server.join().expect("no panic");
+}
+
+#[test]
+fn many_threads_send_large_calls_and_give_some_up() {
+    let (client, server) = honest();
+    thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let client = client.clone();
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let size = [60_000, 10, 33_333, 1][(thread + round) % 4];
+                    let replies: Vec<_> = (0..5)
+                        .map(|_| client.begin_panic("z".repeat(size)).expect("sent"))
+                        .collect();
+                    for (at, reply) in replies.into_iter().enumerate() {
+                        if at % 3 != 1 {
+                            let answer = reply.wait();
+                            assert!(matches!(answer, Err(CallError::Panicked { .. })));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    drop(client);
+    server.join().expect("no panic").expect("an honest client");
 }
 
 #[test]

@@ -33,6 +33,8 @@ enum Stage {
     Clippy,
     /// Every test that runs on this host
     Test,
+    /// Tests with frames in parts, as FreeBSD 15 takes them
+    Parts,
     /// docs/SUPPORT.md is what the conformance suite shows
     Matrix,
     /// docs/ESCAPES.md is what the escape suite shows
@@ -99,6 +101,7 @@ impl Stage {
                 command::run(&mut bench)?;
             }
             Self::Test => return test::stage(workspace).map(Some),
+            Self::Parts => return Ok(Some(test::parts_stage(workspace))),
             Self::Matrix => matrix::check(workspace)?,
             Self::Escapes => escapes::check(workspace)?,
             Self::Doctests => return Ok(Some(test::doctest_stage(workspace))),

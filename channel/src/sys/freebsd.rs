@@ -11,9 +11,27 @@ use capsicum_rs::{Limits, Rights};
 use super::{Status, posix::check};
 use crate::Error;
 
-/// FreeBSD 15 takes a part of a record where there is no room for the rest, after which nothing else can be sent;
-/// and a call may bring a part.
+/// FreeBSD 15 takes a part of a record where there is no room for the rest, which must follow before anything else; and
+/// a call may bring a part.
 pub(crate) const WHOLE_RECORDS: bool = false;
+
+/// Whether descriptors are to be sent before the bytes of their record, in a call of their own.
+///
+/// Where FreeBSD 15 has room for just the control message, it takes that and no byte, and then waits, or answers
+/// `EAGAIN` or `EINTR` as if it had taken nothing (`uipc_sosend_stream_or_seqpacket`): who tries again sends the
+/// descriptors twice. A control message alone is taken or not. Before FreeBSD 15 a record is taken as a whole, and one
+/// without bytes would be lost to who does not wait for the next (`soreceive_generic`).
+///
+/// In a jail with another version than the kernel's, it is asked for that one.
+pub(crate) fn descriptors_go_apart() -> bool {
+    const FIRST: libc::c_int = 1_500_000;
+    let mut version: libc::c_int = 0;
+    let length = libc::c_int::try_from(size_of_val(&version)).unwrap_or(0);
+    // SAFETY: elf_aux_info(3) writes an integer, whose length it is told. It asks nothing of the kernel.
+    let error =
+        unsafe { libc::elf_aux_info(libc::AT_OSRELDATE, (&raw mut version).cast(), length) };
+    error == 0 && version >= FIRST
+}
 
 /// What capability mode answers where a right is missing.
 pub(crate) const ENOTCAPABLE: i32 = 93;
@@ -34,6 +52,10 @@ pub(super) fn record_ends(flags: libc::c_int) -> bool {
 pub(super) fn no_room(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EMSGSIZE)
 }
+
+/// The time that is set on a socket begins anew whenever there is some room: a receiver who takes a byte now and then can
+/// have a call wait that long for each.
+pub(crate) const SEND_TIMEOUT_HOLDS: bool = false;
 
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> libc::socklen_t {

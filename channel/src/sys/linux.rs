@@ -16,7 +16,13 @@ use crate::Error;
 pub(crate) const ENOTCAPABLE: i32 = 135;
 
 /// A record is sent as a whole or not at all, and one call brings all of it and can tell its length.
-pub(crate) const WHOLE_RECORDS: bool = true;
+/// Built with `--cfg capsicum_parts` it is as on FreeBSD 15: see `parts`.
+pub(crate) const WHOLE_RECORDS: bool = !cfg!(capsicum_parts);
+
+/// See FreeBSD's.
+pub(crate) fn descriptors_go_apart() -> bool {
+    !WHOLE_RECORDS
+}
 
 /// What a worker's channel needs: recvmsg(2), sendmsg(2) on a pinned connection, and setsockopt(2)
 /// of the time that a call may take. poll(2) would need `EVENT` on everything else too.
@@ -33,6 +39,9 @@ pub(super) fn record_ends(_flags: libc::c_int) -> bool {
 pub(super) fn no_room(_error: &io::Error) -> bool {
     false
 }
+
+/// The time that is set on a socket is how long a call waits altogether.
+pub(crate) const SEND_TIMEOUT_HOLDS: bool = true;
 
 /// The length of a control message in the kernel's type.
 pub(super) fn control_length(length: usize) -> usize {

@@ -6,6 +6,8 @@ mod held;
 #[cfg(target_os = "linux")]
 mod linux;
 mod memory;
+#[cfg(capsicum_parts)]
+mod parts;
 mod posix;
 mod racy;
 mod sockets;
@@ -17,11 +19,15 @@ pub(crate) use linux::*;
 
 pub(crate) use held::Held;
 pub(crate) use memory::{Mapping, memory, seal, seals};
+#[cfg(capsicum_parts)]
+pub(crate) use parts::{receive, send};
 pub(crate) use posix::{
     Direction, buffers, connected, pair, raise_buffer, ready, rest, set_timeout, shut_down, socket,
 };
 pub(crate) use racy::{load, store};
-pub(crate) use sockets::{Received, receive, send};
+pub(crate) use sockets::Received;
+#[cfg(not(capsicum_parts))]
+pub(crate) use sockets::{receive, send};
 
 /// What fstat(2) tells, as far as it matters here.
 #[derive(Clone, Copy, Debug)]

@@ -59,14 +59,28 @@ pub(crate) fn victim<S, R>() -> (Channel<S, R>, OwnedFd) {
     (Channel::from_socket(one).expect("a channel"), other)
 }
 
-/// Sends any bytes with any descriptors.
+/// Sends any bytes with any descriptors, as a record.
 pub(crate) fn throw(socket: &impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    throw_part(socket, bytes, descriptors, true);
+}
+
+/// Sends any bytes with any descriptors, as a part of a record, which ends there or not. On Linux all are whole, but
+/// with `--cfg capsicum_parts`.
+pub(crate) fn throw_part(
+    socket: &impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    ends: bool,
+) {
     let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
     let socket = socket.as_fd().as_raw_fd();
-    let flags = MsgFlags::MSG_EOR;
-    sendmsg::<()>(socket, &[IoSlice::new(bytes)], control, flags, None).expect("sendmsg");
+    let flags = if ends { MsgFlags::MSG_EOR } else { MsgFlags::empty() };
+    let mark = [u8::from(ends)];
+    let mark = if cfg!(capsicum_parts) { &mark[..] } else { &[] };
+    let bytes = [IoSlice::new(bytes), IoSlice::new(mark)];
+    sendmsg::<()>(socket, &bytes, control, flags, None).expect("sendmsg");
 }
 
 /// The numbers that new descriptors get: the same before and after, if nothing was left open.

@@ -7,7 +7,7 @@
 //! is sent.
 //!
 //! Sending never blocks in the kernel: a server that cannot send does not receive either. Who finds
-//! no room receives meanwhile, and tries again.
+//! no room, or room for a part of a call only, receives meanwhile, and tries again.
 
 use std::{
     fmt,
@@ -257,6 +257,8 @@ impl Connection {
         }
         let mut state = self.lock();
         state.leave();
+        // Whoever receives may do so for long.
+        state.post();
         state
     }
 
@@ -266,8 +268,13 @@ impl Connection {
         let mut waited = false;
         loop {
             let place = if state.exchange.has_room(0) { Place::Role } else { Place::Room };
+            // What is left of one call goes before the next is begun.
+            if state.has_rest() {
+                state.post();
+            }
             if state.dead.is_none()
                 && matches!(place, Place::Role)
+                && !state.has_rest()
                 && let Some(sender) = state.sender.take()
             {
                 state.pass_on();
@@ -356,6 +363,10 @@ impl Connection {
             if passed(deadline) {
                 return Err(Failure(Why::Deadline));
             }
+            state = self.step(state, Some(soon(deadline)), Place::Room);
+        }
+        // It has been sent, whatever becomes of its rest; but a server that has a part has not begun.
+        while state.has_rest() && !state.flush_by(sender) && !passed(deadline) {
             state = self.step(state, Some(soon(deadline)), Place::Room);
         }
         sender.reuse(frame);

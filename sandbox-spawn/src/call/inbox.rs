@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capsicum_channel::{Caps, Error, Frame, Frames, WHOLE_RECORDS};
+use capsicum_channel::{Caps, Error, Frame, Frames};
 use serde::Serialize;
 
 use super::wire;
@@ -195,22 +195,23 @@ impl Inbox {
             wire::ITEM => self.current.credit = self.current.credit.saturating_sub(1),
             _ => self.current.answered = true,
         }
-        if !WHOLE_RECORDS {
-            // Who gives up waiting for room may have lost the connection.
-            return self.frames.send(frame, None);
-        }
-        if self.frames.try_send(frame)? {
-            return Ok(());
-        }
+        let mut taken = self.frames.try_send(frame)?;
         // A client that does not read is waited for, and what it sends meanwhile is taken: its own end may be among it,
         // which then nobody else would ever close.
-        loop {
+        while !taken || !self.frames.is_flushed() {
             self.drain()?;
-            match self.frames.send(frame, Some(Instant::now() + SLICE)) {
-                Err(Error::Deadline) => {}
-                sent => return sent,
+            let slice = Some(Instant::now() + SLICE);
+            let sent = if taken {
+                self.frames.flush(slice)
+            } else {
+                self.frames.send(frame, slice).map(|()| taken = true)
+            };
+            match sent {
+                Ok(()) | Err(Error::Deadline) => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// Sends a part of the answer that says nothing but its kind.

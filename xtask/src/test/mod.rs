@@ -30,12 +30,15 @@ pub(crate) struct Options {
     /// Compare a million pairs of a random policy and call on each architecture, not 100,000
     #[arg(long)]
     long: bool,
+    /// Have Linux take frames in parts, as FreeBSD 15 does: channels, compartments and services, as this user
+    #[arg(long, conflicts_with_all = ["package", "long"])]
+    parts: bool,
 }
 
 impl Options {
     /// The whole workspace.
     pub(crate) fn everything() -> Self {
-        Self { package: Vec::new(), deadline: 300, long: false }
+        Self { package: Vec::new(), deadline: 300, long: false, parts: false }
     }
 
     /// The arguments that tell cargo which packages.
@@ -52,6 +55,11 @@ impl Options {
 /// The command: all tests, the summary, and whether all is well.
 pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool> {
     let mut suite = Suite::new();
+    if options.parts {
+        in_parts(workspace, options, &mut suite);
+        suite.print_summary();
+        return Ok(suite.total().is_success());
+    }
     executables(workspace, options, &mut suite)?;
     // Of single packages some have no library, which cargo takes for an error.
     if options.package.is_empty() {
@@ -67,6 +75,14 @@ pub(crate) fn stage(workspace: &Workspace) -> Result<Tally> {
     executables(workspace, &Options::everything(), &mut suite)?;
     suite.print_summary();
     Ok(suite.total())
+}
+
+/// A stage of `cargo xtask ci`: frames in parts.
+pub(crate) fn parts_stage(workspace: &Workspace) -> Tally {
+    let mut suite = Suite::new();
+    in_parts(workspace, &Options::everything(), &mut suite);
+    suite.print_summary();
+    suite.total()
 }
 
 /// A stage of `cargo xtask ci`: the doctests alone.
@@ -122,6 +138,23 @@ fn executables(workspace: &Workspace, options: &Options, suite: &mut Suite) -> R
         }
     }
     Ok(())
+}
+
+/// What sends frames, built so that a system call takes a part of one (see channel/src/sys/parts.rs).
+fn in_parts(workspace: &Workspace, options: &Options, suite: &mut Suite) {
+    const PACKAGES: [&str; 3] = ["capsicum-channel", "sandbox-spawn", "capsicum-casper"];
+    let mut cargo = workspace.cargo();
+    cargo.env("RUSTFLAGS", "--cfg capsicum_parts");
+    cargo.env("CARGO_TARGET_DIR", workspace.target.join("parts"));
+    cargo.args(["test", "--no-run", "--all-features"]);
+    cargo.args(PACKAGES.map(|package| format!("--package={package}")));
+    match cargo::build(workspace, &mut cargo) {
+        Ok(executables) => {
+            let deadline = Duration::from_secs(options.deadline);
+            run_all(suite, &executables, "with frames in parts", deadline, |_| ());
+        }
+        Err(error) => suite.fail("building the tests with frames in parts", &format!("{error:#}")),
+    }
 }
 
 fn run_all(

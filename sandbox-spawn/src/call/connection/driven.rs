@@ -1,7 +1,7 @@
 //! A connection whose frames are received by a task of tokio.
 //!
-//! The task has the reader's role for as long as the connection lives. It also sends what is owed,
-//! once there is room. Everything else is as with threads, and the calls are the same.
+//! The task has the reader's role for as long as the connection lives. It also sends what is owed, and what is
+//! left of a call that was sent in part, once there is room. Everything else is as with threads, and the calls are the same.
 
 use std::{
     future::poll_fn,
@@ -146,7 +146,7 @@ fn drive(
         }
         state.post();
         // Who has the sender's role sends it.
-        if !state.owed.is_empty() && state.sender.is_some() {
+        if state.is_behind() && state.sender.is_some() {
             match socket.poll_write_ready(context) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(mut ready)) => {
@@ -187,7 +187,9 @@ impl Connection {
         if let Some(dead) = &state.dead {
             return Poll::Ready(Err(Failure(Why::Dead(dead.clone()))));
         }
+        // What is left of one call goes before the next is begun: the driver sends it.
         if state.exchange.has_room(0)
+            && !state.has_rest()
             && let Some(sender) = state.sender.take()
         {
             let id = state.exchange.next();

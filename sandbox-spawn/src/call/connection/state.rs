@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, task::Waker, time::Instant};
 
-use capsicum_channel::{Error, Frame, FrameReceiver, FrameSender};
+use capsicum_channel::{Error, Frame, FrameReceiver, FrameSender, WHOLE_RECORDS};
 
 use super::soon;
 use crate::call::{exchange::Exchange, waiter::Waiter, wire};
@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) receiver: Option<Box<FrameReceiver>>,
     /// What is to be sent before anything else: kind, call, credit.
     pub(super) owed: VecDeque<(u16, u64, u32)>,
+    /// There is a rest of what was sent, which goes before that: see [`Frames`](capsicum_channel::Frames).
+    left: bool,
     /// Who waits to send.
     pub(super) senders: VecDeque<Waiter>,
     pub(super) dead: Option<Dead>,
@@ -74,6 +76,7 @@ impl State {
             sender: Some(Box::new(sender)),
             receiver: Some(Box::new(receiver)),
             owed: VecDeque::new(),
+            left: false,
             senders: VecDeque::new(),
             dead: None,
             untold: None,
@@ -103,9 +106,19 @@ impl State {
         }
     }
 
-    /// Something is owed for which there was no room: whoever receives is to try again.
+    /// Whether something is to be sent for which there was no room.
+    pub(super) fn is_behind(&self) -> bool {
+        self.has_rest() || !self.owed.is_empty()
+    }
+
+    /// Whether the server has a part only of the last frame.
+    pub(super) fn has_rest(&self) -> bool {
+        !WHOLE_RECORDS && self.left
+    }
+
+    /// Where something is to be sent for which there was no room, whoever receives is to try again.
     pub(super) fn nudge(&mut self) {
-        if !self.owed.is_empty() {
+        if self.is_behind() {
             self.wake_driver();
         }
     }
@@ -121,6 +134,7 @@ impl State {
     pub(super) fn die(&mut self, dead: Dead) {
         self.dead.get_or_insert(dead);
         self.owed.clear();
+        self.left = false;
         self.wake_driver();
         for waiter in self.exchange.waiters().into_iter().chain(self.senders.drain(..)) {
             waiter.wake();
@@ -170,9 +184,9 @@ impl State {
         Err(Breach)
     }
 
-    /// Until when to receive who waits until then: not for long where something is owed.
+    /// Until when to receive who waits until then: not for long where something is to be sent.
     pub(super) fn receives_until(&self, deadline: Option<Instant>) -> Option<Instant> {
-        if self.owed.is_empty() { deadline } else { Some(soon(deadline)) }
+        if self.is_behind() { Some(soon(deadline)) } else { deadline }
     }
 
     /// Sends something before anything else.
@@ -182,17 +196,24 @@ impl State {
         self.nudge();
     }
 
-    /// Sends what is owed, as far as there is room.
+    /// Sends what is left and what is owed, as far as there is room.
     pub(super) fn post(&mut self) {
-        if self.owed.is_empty() {
+        if !self.is_behind() {
             return;
         }
         let Some(mut sender) = self.sender.take() else { return };
+        let waited = self.has_rest();
         self.post_by(&mut sender);
         self.sender = Some(sender);
+        if waited && !self.has_rest() {
+            self.wake_sender();
+        }
     }
 
     pub(super) fn post_by(&mut self, sender: &mut FrameSender) {
+        if self.has_rest() && !self.flush_by(sender) {
+            return;
+        }
         while let Some(&(kind, id, credit)) = self.owed.front() {
             let frame = if kind == wire::CREDIT {
                 sender.encode(kind, id, &credit)
@@ -202,6 +223,7 @@ impl State {
             match frame.and_then(|frame| sender.try_send(&frame)) {
                 Ok(true) => {
                     self.owed.pop_front();
+                    self.left = !sender.is_flushed();
                 }
                 Ok(false) => return,
                 Err(_) => return self.die(Dead::Closed),
@@ -209,7 +231,16 @@ impl State {
         }
     }
 
-    /// Sends a call, if there is room for it: whether it was sent.
+    /// Sends what is left, as far as there is room: whether nothing is, or nothing ever will be sent.
+    pub(super) fn flush_by(&mut self, sender: &mut FrameSender) -> bool {
+        match sender.try_flush() {
+            Ok(flushed) => self.left = !flushed,
+            Err(_) => self.die(Dead::Closed),
+        }
+        !self.left
+    }
+
+    /// Sends a call, if there is room for it: whether it was sent, or a part of it was.
     pub(super) fn attempt(
         &mut self,
         sender: &mut FrameSender,
@@ -225,6 +256,7 @@ impl State {
             if self.owed.is_empty() {
                 match sender.try_send(frame) {
                     Ok(true) => {
+                        self.left = !sender.is_flushed();
                         self.exchange.enter(frame, streams);
                         self.bytes = self.bytes.saturating_add(size(frame));
                         return Ok(true);
