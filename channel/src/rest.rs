@@ -17,8 +17,9 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    /// Whether all has gone that was taken over: not where it was cut off.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.bytes.is_empty() && !self.broken
     }
 
     /// Whether nothing can be sent any more.

@@ -72,7 +72,7 @@ impl Outgoing {
     /// Whether everything has gone that was taken over.
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
-        sys::WHOLE_RECORDS || self.rest.is_empty()
+        sys::WHOLE_RECORDS || self.rest.is_gone()
     }
 
     /// Sends what was taken over and has not gone yet: whether all has.

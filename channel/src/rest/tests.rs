@@ -95,16 +95,16 @@ fn a_frame_is_cut_at_any_byte_and_goes_on_there() {
             let mut kernel = Kernel { deadline, ..Kernel::with_room(cut) };
             let mut rest = Rest::default();
             match kernel.send(&mut rest, &one, &[]) {
-                Ok(true) => assert!(cut > 0 && rest.is_empty() == (cut == one.len())),
+                Ok(true) => assert!(cut > 0 && rest.is_gone() == (cut == one.len())),
                 Ok(false) => assert!(cut == 0 && !deadline),
                 Err(Error::Deadline) => assert!(cut == 0 && deadline),
                 Err(error) => panic!("{error}"),
             }
             // Nothing is kept of what was not begun, and of what was kept nothing is sent twice.
-            assert!(cut > 0 || rest.is_empty());
+            assert!(cut > 0 || rest.is_gone());
             kernel.room = 1000;
             assert!(kernel.send(&mut rest, &two, &[]).expect("room"));
-            assert!(rest.is_empty() && rest.bytes.capacity() == 0);
+            assert!(rest.is_gone() && rest.bytes.capacity() == 0);
             let all: &[&[u8]] = if cut == 0 { &[&two] } else { &[&one, &two] };
             assert_eq!(kernel.received(), all, "cut at {cut}");
         }
@@ -123,11 +123,11 @@ fn a_rest_is_cut_at_any_byte_too_and_nothing_gets_before_it() {
             kernel.deadline = true;
             assert!(matches!(kernel.send(&mut rest, &two, &[]), Err(Error::Deadline)));
             assert!(matches!(kernel.flush(&mut rest), Err(Error::Deadline)));
-            assert!(!rest.is_empty() && kernel.records.is_empty());
+            assert!(!rest.is_gone() && kernel.records.is_empty());
             kernel.room = one.len() - cut - more + 1;
             assert!(kernel.send(&mut rest, &two, &[]).expect("a part"));
             assert_eq!(kernel.received(), [one.as_slice()]);
-            assert!(!rest.is_empty(), "of the second one");
+            assert!(!rest.is_gone(), "of the second one");
             kernel.room = 1000;
             assert!(kernel.flush(&mut rest).expect("room"));
             assert_eq!(kernel.received(), [&one, &two]);
@@ -165,7 +165,7 @@ fn descriptors_are_sent_once_wherever_their_frame_is_cut() {
         let (mut kernel, mut rest) = (Kernel::with_room(room), Rest::default());
         let mut tries = 0;
         while !kernel.send(&mut rest, &bytes, &passed).expect("open") {
-            assert!(rest.is_empty() && kernel.begun.1.is_empty(), "something has gone");
+            assert!(rest.is_gone() && kernel.begun.1.is_empty(), "something has gone");
             tries += 1;
             kernel.room += CONTROL;
         }
@@ -215,7 +215,7 @@ fn an_end_in_the_midst_is_the_end_and_frees_the_rest() {
                 assert!(kernel.send(&mut rest, &frame(1, 30), apart).expect("a part"));
                 kernel.error = Some(error);
                 kernel.flush(&mut rest).expect_err("the end");
-                assert!(rest.is_broken() && rest.bytes.capacity() == 0);
+                assert!(rest.is_broken() && !rest.is_gone() && rest.bytes.capacity() == 0);
                 kernel.room = 1000;
                 assert!(matches!(kernel.flush(&mut rest), Err(Error::Closed)));
                 assert!(matches!(kernel.send(&mut rest, b"x", &[]), Err(Error::Closed)));
@@ -232,7 +232,7 @@ fn an_end_in_the_midst_is_the_end_and_frees_the_rest() {
         let mut kernel = Kernel { error: Some(error), ..Kernel::default() };
         let mut rest = Rest::default();
         kernel.send(&mut rest, b"frame", &passed).expect_err("not sent");
-        assert!(!rest.is_broken() && rest.is_empty());
+        assert!(!rest.is_broken() && rest.is_gone());
     }
 }
 
@@ -271,15 +271,15 @@ proptest! {
                     }
                 }
                 Step::Flush => match kernel.flush(&mut rest) {
-                    Ok(all) => assert_eq!(all, rest.is_empty()),
-                    Err(error) => assert!(matches!(error, Error::Deadline) && !rest.is_empty()),
+                    Ok(all) => assert_eq!(all, rest.is_gone()),
+                    Err(error) => assert!(matches!(error, Error::Deadline) && !rest.is_gone()),
                 },
                 Step::Read(bytes) => kernel.room += bytes,
                 Step::Patience(deadline) => kernel.deadline = deadline,
             }
             // One frame's at most, and the last one's.
             let whole = kernel.records.len();
-            assert!(whole == taken.len() - usize::from(!rest.is_empty()));
+            assert!(whole == taken.len() - usize::from(!rest.is_gone()));
             assert!(rest.bytes.len() <= taken.last().map_or(0, |(bytes, _)| bytes.len()));
         }
         kernel.room = 1000;
