@@ -44,3 +44,51 @@ impl<T> Held<T> {
         look(unsafe { held.as_ref() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    thread_local! {
+        static PLACE: Held<Cell<u32>> = const { Held::none() };
+    }
+
+    /// Counts what is held, and tells.
+    fn count() -> Option<u32> {
+        Held::look(&PLACE, |held| {
+            let held = held?;
+            held.set(held.get() + 1);
+            Some(held.get())
+        })
+    }
+
+    #[test]
+    fn what_is_held_is_what_was_given_last_and_has_not_ended() {
+        assert_eq!(count(), None);
+        let outer = Cell::new(10);
+        Held::during(&PLACE, &outer, || {
+            assert_eq!(count(), Some(11));
+            let inner = Cell::new(20);
+            Held::during(&PLACE, &inner, || assert_eq!(count(), Some(21)));
+            assert_eq!((count(), inner.get()), (Some(12), 21));
+            assert_eq!(std::thread::spawn(count).join().ok(), Some(None), "another thread");
+        });
+        assert_eq!((count(), outer.get()), (None, 12));
+    }
+
+    #[test]
+    fn a_panic_leaves_nothing_behind() {
+        let outer = Cell::new(10);
+        Held::during(&PLACE, &outer, || {
+            let panics = || {
+                let inner = Box::new(Cell::new(20));
+                Held::during(&PLACE, &*inner, || panic!("{:?}", count()));
+            };
+            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+            assert_eq!(count(), Some(11));
+        });
+        assert_eq!(count(), None);
+    }
+}
