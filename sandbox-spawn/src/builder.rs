@@ -193,9 +193,11 @@ impl Builder {
     /// alone. Workers that it starts end so too; theirs is told without the call.
     ///
     /// The worker tells the call itself, so that one that means harm can tell anything; what it is refused
-    /// it is refused in any case. On FreeBSD such a worker can also go on: see
-    /// [`Sandbox::trap_refusals`](capsicum_rs::Sandbox::trap_refusals), which says what counts and what does
-    /// not.
+    /// it is refused in any case. Such a worker can also go on: on FreeBSD by procctl(2), on Linux once, if one
+    /// thread of it takes the stack from the handler in another.
+    ///
+    /// [`Sandbox::trap_refusals`](capsicum_rs::Sandbox::trap_refusals) says what counts. What workers are
+    /// refused besides capability mode, such as [starting processes](Self::processes), does not.
     pub fn end_at_refusal(mut self) -> Self {
         self.settings.ends_at_refusal = true;
         self
